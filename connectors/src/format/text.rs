@@ -1,0 +1,114 @@
+//! Text files, a record for each line.
+
+use std::path::PathBuf;
+
+use highwater_core::error::Result;
+use highwater_core::record::{Batch, Record};
+use highwater_core::source::{Boundedness, Poll, Reader, Source};
+use highwater_core::time::NO_EVENT_TIME;
+
+use crate::file::{self, FileSplit};
+use crate::lines::Lines;
+
+/// Text files, plain or compressed.
+///
+/// - output: the lines of each file in order, without their ends and without event times; empty
+///   lines are records too.
+/// - state: one line.
+///
+/// # Examples
+/// ```
+/// use highwater_connectors::format::text::TextFiles;
+/// use highwater_core::source::{Poll, Reader, Source};
+///
+/// let dir = tempfile::tempdir().unwrap();
+/// std::fs::write(dir.path().join("poem.txt"), "to be\nor not\n").unwrap();
+///
+/// let source = TextFiles::at(dir.path());
+/// let mut lines = Vec::new();
+/// let splits = source.splits(1)?;
+/// assert_eq!(source.open(&splits[0])?.poll(&mut lines, 100)?, Poll::End);
+/// assert_eq!(lines[1].value, "or not");
+/// # Ok::<(), highwater_core::error::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct TextFiles {
+    path: PathBuf,
+}
+
+impl TextFiles {
+    /// Makes a source of the lines of a file, or of all the files in a folder.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        TextFiles { path: path.into() }
+    }
+}
+
+impl Source for TextFiles {
+    type Item = String;
+    type Split = FileSplit;
+    type Reader = TextReader;
+
+    fn boundedness(&self) -> Boundedness {
+        Boundedness::Bounded
+    }
+
+    fn splits(&self, _parallelism: usize) -> Result<Vec<FileSplit>> {
+        file::list(&self.path)
+    }
+
+    fn open(&self, split: &FileSplit) -> Result<TextReader> {
+        Ok(TextReader { lines: Lines::open(split)? })
+    }
+}
+
+/// Reads the lines of one file.
+pub struct TextReader {
+    lines: Lines,
+}
+
+impl Reader for TextReader {
+    type Item = String;
+
+    fn poll(&mut self, out: &mut Batch<String>, limit: usize) -> Result<Poll> {
+        for _ in 0..limit {
+            match self.lines.next()? {
+                Some(line) => out.push(Record::new(NO_EVENT_TIME, line.to_owned())),
+                None => return Ok(Poll::End),
+            }
+        }
+        Ok(Poll::More)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(bytes: &[u8]) -> Result<Vec<String>> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lines.txt");
+        std::fs::write(&path, bytes).unwrap();
+        let source = TextFiles::at(path);
+        let (mut reader, mut out) = (source.open(&source.splits(1)?[0])?, Vec::new());
+        while reader.poll(&mut out, 2)? == Poll::More {}
+        Ok(out.into_iter().map(|record| record.value).collect())
+    }
+
+    #[test]
+    fn lines_lose_their_ends_and_nothing_else() {
+        assert_eq!(
+            read("\u{feff}a\r\n\n b \r\r\nlast".as_bytes()).unwrap(),
+            ["a", "", " b \r", "last"]
+        );
+        assert!(read(b"").unwrap().is_empty());
+    }
+
+    #[test]
+    fn invalid_utf8_names_its_line_and_byte() {
+        let sentence = read(b"good\nb\xffd\n").unwrap_err().sentence();
+        assert!(
+            sentence.ends_with("lines.txt, line 2: byte 2 of the line is not valid UTF-8"),
+            "{sentence}"
+        );
+    }
+}

@@ -1,0 +1,42 @@
+//! The edges of a job: where records come from and where they go.
+//!
+//! Sources:
+//!
+//! | source | bounded | replayable | splits |
+//! |---|---|---|---|
+//! | [`Collection`](collection::Collection) | yes | yes | one contiguous range a worker |
+//! | [`Generator`](generator::Generator) | yes, or not | yes | interleaved blocks |
+//! | [`CsvFiles`](format::csv::CsvFiles) | yes | yes | one a file |
+//! | [`JsonLines`](format::json::JsonLines) | yes | yes | one a file |
+//! | [`TextFiles`](format::text::TextFiles) | yes | yes | one a file |
+//! | [`Socket`](socket::Socket) | no | no | one |
+//!
+//! Sinks:
+//!
+//! | sink | transactional | what a failed job leaves |
+//! |---|---|---|
+//! | [`Collect`](collect::Collect) | yes | nothing |
+//! | [`CsvFiles`](format::csv::CsvFiles) | yes | nothing, or the results of the job before |
+//! | [`JsonLines`](format::json::JsonLines) | yes | nothing, or the results of the job before |
+//! | [`Print`](print::Print) | no | the lines printed so far |
+//!
+//! *Replayable* means that reading again gives the same records in the same order, so that a job
+//! that failed can simply be run again. *Transactional* means that results become visible when the
+//! job commits and not before.
+//!
+//! ```text
+//! file --magic bytes--> plain, gzip or zstd --lines or rows--> serde --> Record<T>
+//! Record<T> --serde--> DIR/.part-00000.csv.x.tmp --commit--> DIR/part-00000.csv
+//! ```
+
+pub mod collection;
+pub mod generator;
+pub mod nexmark;
+pub mod file;
+mod lines;
+pub mod format;
+pub mod socket;
+
+pub mod part_file;
+pub mod collect;
+pub mod print;

@@ -1,0 +1,61 @@
+//! Lines of text out of a file, each with its number.
+
+use std::io::{BufRead, BufReader};
+
+use highwater_core::error::{Error, Result};
+
+use crate::file::{BUFFER_BYTES, FileSplit, Input};
+use crate::format::Malformed;
+
+/// What some editors put before the first character of a UTF-8 text.
+const BYTE_ORDER_MARK: &str = "\u{feff}";
+
+/// Reads a file line by line into one buffer.
+pub(crate) struct Lines {
+    input: BufReader<Input>,
+    /// The number of the line that was read last, from 1.
+    number: u64,
+    /// Reused, so that only a line longer than all before it allocates.
+    buffer: Vec<u8>,
+}
+
+impl Lines {
+    /// Opens a file.
+    pub(crate) fn open(split: &FileSplit) -> Result<Self> {
+        let input = BufReader::with_capacity(BUFFER_BYTES, Input::open(split.path())?);
+        Ok(Lines { input, number: 0, buffer: Vec::new() })
+    }
+
+    /// Returns the next line without its end, `\n` or `\r\n`, and `None` after the last one.
+    pub(crate) fn next(&mut self) -> Result<Option<&str>> {
+        self.number += 1;
+        self.buffer.clear();
+        let read = self.input.read_until(b'\n', &mut self.buffer);
+        match read {
+            Ok(0) => return Ok(None),
+            Ok(_) => {}
+            Err(error) => return Err(self.input.get_ref().failure(self.number, error)),
+        }
+        let line = std::str::from_utf8(trim_end(&self.buffer)).map_err(|error| {
+            let byte = error.valid_up_to() + 1;
+            Error::input(
+                self.input.get_ref().path(),
+                Some(self.number),
+                Malformed::Encoding { byte },
+            )
+        })?;
+        let first = self.number == 1;
+        Ok(Some(line.strip_prefix(BYTE_ORDER_MARK).filter(|_| first).unwrap_or(line)))
+    }
+
+    /// Returns an error about the line that was read last.
+    pub(crate) fn malformed(&self, cause: Malformed) -> Error {
+        Error::input(self.input.get_ref().path(), Some(self.number), cause)
+    }
+}
+
+/// Returns `line` without its end, `\n` or `\r\n`.
+pub(crate) fn trim_end(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}

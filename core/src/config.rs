@@ -1,0 +1,160 @@
+//! What a job is run with: workers, mode, intervals and limits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::{Clock, SystemClock};
+use crate::error::{Error, Result};
+use crate::key::{KeyGroups, MAX_PARALLELISM, default_max_parallelism};
+use crate::worker::Turns;
+
+/// How a job treats its bounded sources.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Batch when all sources are bounded, else streaming.
+    Auto,
+    /// Watermarks advance while the sources are read; results appear as soon as they are due.
+    #[default]
+    Streaming,
+    /// One watermark, at the end; only final results appear.
+    Batch,
+}
+
+/// How much one operator may do before it lets the others of its worker run.
+///
+/// Workers are single threads without preemption: a long activation holds back the frontier of the
+/// whole job.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    /// The time an activation may take.
+    pub time: Duration,
+    /// The batches an activation may process; simulations make it small.
+    pub batches: usize,
+    /// The bytes a source may emit in one activation.
+    pub source_bytes: u64,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Budget { time: Duration::from_millis(1), batches: usize::MAX, source_bytes: 256 * 1024 }
+    }
+}
+
+/// The options of a job.
+#[derive(Clone)]
+pub struct Config {
+    /// How many worker threads run the job.
+    pub workers: usize,
+    /// How bounded sources are treated.
+    pub mode: Mode,
+    /// How often sources move their watermark.
+    pub watermark_interval: Duration,
+    /// The number of key groups; `None` chooses Flink's default for the number of workers.
+    pub max_parallelism: Option<u32>,
+    /// The records per second that each source may emit, over all workers.
+    pub rate: Option<u64>,
+    /// The bytes that may be in flight per edge, sender, receiver and epoch.
+    pub credit_bytes: u64,
+    /// The records of a batch; `None` fits batches to the processor's cache.
+    pub batch_records: Option<usize>,
+    /// How long an operator may run at a time.
+    pub budget: Budget,
+    /// Where processing time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Who decides which worker steps next; `None` lets them run freely.
+    pub turns: Option<Arc<dyn Turns>>,
+}
+
+/// The least watermark interval: shorter ones drown the job in progress messages.
+pub const MIN_WATERMARK_INTERVAL: Duration = Duration::from_millis(10);
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            workers: 1,
+            mode: Mode::default(),
+            watermark_interval: Duration::from_millis(200),
+            max_parallelism: None,
+            rate: None,
+            credit_bytes: 4 << 20,
+            batch_records: None,
+            budget: Budget::default(),
+            clock: Arc::new(SystemClock::default()),
+            turns: None,
+        }
+    }
+}
+
+impl std::fmt::Debug for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Config")
+            .field("workers", &self.workers)
+            .field("mode", &self.mode)
+            .field("watermark_interval", &self.watermark_interval)
+            .field("max_parallelism", &self.max_parallelism)
+            .field("rate", &self.rate)
+            .field("credit_bytes", &self.credit_bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Config {
+    /// Returns the default options with this many workers.
+    #[must_use]
+    pub fn workers(workers: usize) -> Self {
+        Config { workers, ..Config::default() }
+    }
+
+    /// Returns the division of keys among the workers.
+    ///
+    /// # Errors
+    /// When an option has a value that is not allowed.
+    pub fn key_groups(&self) -> Result<KeyGroups> {
+        self.check()?;
+        let max = self.max_parallelism.unwrap_or_else(|| default_max_parallelism(self.workers));
+        Ok(KeyGroups::new(max, self.workers))
+    }
+
+    /// Checks that every option has a value that is allowed.
+    ///
+    /// # Errors
+    /// [`Error::Option`] names the first that has not, and says what is allowed.
+    pub fn check(&self) -> Result<()> {
+        let most = MAX_PARALLELISM as usize;
+        if self.workers == 0 || self.workers > most {
+            return Err(Error::option("--workers", self.workers, format!("1 to {most}")));
+        }
+        if let Some(max) = self.max_parallelism
+            && (max < self.workers as u32 || max > MAX_PARALLELISM)
+        {
+            let expected = format!("{} (the workers) to {MAX_PARALLELISM}", self.workers);
+            return Err(Error::option("--max-parallelism", max, expected));
+        }
+        if self.watermark_interval < MIN_WATERMARK_INTERVAL {
+            let given = format!("{:?}", self.watermark_interval);
+            return Err(Error::option("--watermark-interval", given, "10ms or more"));
+        }
+        if self.rate == Some(0) {
+            return Err(Error::option("--rate", 0, "1 or more records per second"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_that_is_not_allowed_is_refused_with_what_is() {
+        let refused = |config: Config| config.check().expect_err("must be refused").sentence();
+        assert_eq!(
+            refused(Config::workers(0)),
+            "option --workers: 0 is not allowed, expected 1 to 32768"
+        );
+        let config = Config { max_parallelism: Some(1), ..Config::workers(2) };
+        assert!(refused(config).starts_with("option --max-parallelism: 1 is not allowed"));
+        let config = Config { rate: Some(0), ..Config::default() };
+        assert!(refused(config).starts_with("option --rate"));
+    }
+}

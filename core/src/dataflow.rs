@@ -1,0 +1,86 @@
+//! The dataflow of a job while one worker builds it.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use timely::dataflow::Scope;
+
+use crate::credit::Edge;
+use crate::error::Result;
+use crate::exchange::default_batch_records;
+use crate::job::{Job, Plan};
+use crate::time::Time;
+
+/// A dataflow under construction: the timely scope, the job, and the plan as far as it is built.
+#[derive(Clone)]
+pub struct Dataflow<'scope> {
+    scope: Scope<'scope, Time>,
+    job: Arc<Job>,
+    plan: Rc<RefCell<Plan>>,
+    edges: Rc<Cell<usize>>,
+}
+
+impl std::fmt::Debug for Dataflow<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Dataflow").field("plan", &self.plan).finish_non_exhaustive()
+    }
+}
+
+impl<'scope> Dataflow<'scope> {
+    pub(crate) fn new(scope: Scope<'scope, Time>, job: Arc<Job>) -> Self {
+        Dataflow { scope, job, plan: Rc::default(), edges: Rc::default() }
+    }
+
+    /// Returns the timely scope.
+    #[must_use]
+    pub fn scope(&self) -> Scope<'scope, Time> {
+        self.scope
+    }
+
+    /// Returns what the workers share.
+    #[must_use]
+    pub fn job(&self) -> &Arc<Job> {
+        &self.job
+    }
+
+    /// Returns the index of this worker.
+    #[must_use]
+    pub fn worker(&self) -> usize {
+        self.scope.index()
+    }
+
+    /// Returns how many workers there are.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        self.scope.peers()
+    }
+
+    /// Returns the plan as far as it is built.
+    #[must_use]
+    pub fn plan(&self) -> Plan {
+        self.plan.borrow().clone()
+    }
+
+    /// Adds an operator to the plan and returns its place in it.
+    ///
+    /// # Errors
+    /// When another operator has the uid.
+    pub fn add(&self, uid: &str, name: &str) -> Result<usize> {
+        self.plan.borrow_mut().add(uid.to_owned(), name.to_owned())
+    }
+
+    /// Returns the records that a batch of `T` should have.
+    #[must_use]
+    pub fn batch_records<T>(&self) -> usize {
+        self.job.config().batch_records.unwrap_or_else(default_batch_records::<T>).max(1)
+    }
+
+    /// Makes the next edge, shared with the same edge on the other workers.
+    pub(crate) fn next_edge(&self) -> Arc<Edge> {
+        let place = self.edges.replace(self.edges.get() + 1);
+        let (workers, credit) = (self.workers(), self.job.config().credit_bytes);
+        let edge = self.job.shared("edge", place, || Ok(Edge::new(workers, credit)));
+        edge.unwrap_or_else(|_| unreachable!("making an edge cannot fail"))
+    }
+}

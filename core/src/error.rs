@@ -1,0 +1,206 @@
+//! Everything that can go wrong in a job, each with the values that show why.
+//!
+//! `Display` is one line in lower case without the cause; causes are reached through `source()`,
+//! and [`Error::sentence`] joins both for people. [`Error::kind`] says what the caller must do.
+
+use std::path::PathBuf;
+
+/// A boxed cause of an [`Error`].
+pub type Cause = Box<dyn std::error::Error + Send + Sync + 'static>;
+
+/// The result of everything that can fail in highwater.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a job could not be built, run or finished.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An option of the command line or of the configuration has a value that is not allowed.
+    #[error("option {option}: {value} is not allowed, expected {expected}")]
+    Option {
+        /// The option as the user writes it, such as `--workers`.
+        option: String,
+        /// What was given.
+        value: String,
+        /// What is allowed.
+        expected: String,
+    },
+    /// Two operators of one job have the same uid.
+    #[error("uid {uid:?} is given to two operators, {first} and {second}")]
+    DuplicateUid {
+        /// The uid in question.
+        uid: String,
+        /// The operator that had it first.
+        first: String,
+        /// The operator that was given it again.
+        second: String,
+    },
+    /// The workers built different dataflows.
+    #[error("worker {worker} built another plan than worker 0 ({found:016x}, not {expected:016x})")]
+    PlanMismatch {
+        /// The worker whose plan differs.
+        worker: usize,
+        /// The hash of its plan.
+        found: u64,
+        /// The hash of the plan of worker 0.
+        expected: u64,
+    },
+    /// A file, folder or socket could not be used.
+    #[error("{}: could not {action}", path.display())]
+    Io {
+        /// What was being done, such as `open` or `write`.
+        action: &'static str,
+        /// The file, folder or address.
+        path: PathBuf,
+        /// The cause given by the system.
+        source: std::io::Error,
+    },
+    /// The input holds something that is not what the program asked for.
+    #[error("{}{}", path.display(), line.map(|l| format!(", line {l}")).unwrap_or_default())]
+    Input {
+        /// The file, folder or address.
+        path: PathBuf,
+        /// The line, counted from 1, where the format has lines.
+        line: Option<u64>,
+        /// What is wrong with it.
+        source: Cause,
+    },
+    /// The output folder already holds results.
+    #[error("{}: already holds results ({found}), give --overwrite to replace them", path.display())]
+    OutputExists {
+        /// The folder.
+        path: PathBuf,
+        /// The name of one file in it.
+        found: String,
+    },
+    /// Code of the user or of an operator panicked.
+    #[error("operator {operator:?} panicked on worker {worker}: {message}")]
+    Panicked {
+        /// The name of the operator that was running.
+        operator: String,
+        /// The worker it ran on.
+        worker: usize,
+        /// The message of the panic.
+        message: String,
+    },
+    /// An operator failed.
+    #[error("operator {operator:?}")]
+    Operator {
+        /// The name of the operator.
+        operator: String,
+        /// Why it failed.
+        source: Box<Error>,
+    },
+    /// The engine could not be started.
+    #[error("the workers could not be started: {message}")]
+    Start {
+        /// What the communication layer said.
+        message: String,
+    },
+    /// Another error, raised by the program itself.
+    #[error("{message}")]
+    Program {
+        /// What the program said.
+        message: String,
+    },
+}
+
+/// What the caller of a failed job must do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The same call may succeed later.
+    Retry,
+    /// The job must be started again from its last checkpoint.
+    Restart,
+    /// The program, its options or its input must be changed.
+    Invalid,
+    /// Stored data is damaged.
+    Corrupt,
+    /// The engine broke one of its own rules.
+    Internal,
+}
+
+impl Error {
+    /// Returns an error of the program itself.
+    pub fn program(message: impl Into<String>) -> Self {
+        Error::Program { message: message.into() }
+    }
+
+    /// Returns an error about a value that an option does not allow.
+    pub fn option(
+        option: impl Into<String>,
+        value: impl std::fmt::Display,
+        expected: impl Into<String>,
+    ) -> Self {
+        Error::Option {
+            option: option.into(),
+            value: value.to_string(),
+            expected: expected.into(),
+        }
+    }
+
+    /// Returns an error about a file, folder or address that could not be used.
+    pub fn io(action: &'static str, path: impl Into<PathBuf>, source: std::io::Error) -> Self {
+        Error::Io { action, path: path.into(), source }
+    }
+
+    /// Returns an error about what a file holds, with the line where it is known.
+    pub fn input(path: impl Into<PathBuf>, line: Option<u64>, source: impl Into<Cause>) -> Self {
+        Error::Input { path: path.into(), line, source: source.into() }
+    }
+
+    /// Returns what the caller must do.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Error::Option { .. }
+            | Error::DuplicateUid { .. }
+            | Error::OutputExists { .. }
+            | Error::Input { .. }
+            | Error::Program { .. } => ErrorKind::Invalid,
+            Error::Io { .. } | Error::Start { .. } => ErrorKind::Retry,
+            Error::Panicked { .. } => ErrorKind::Restart,
+            Error::PlanMismatch { .. } => ErrorKind::Internal,
+            Error::Operator { source, .. } => source.kind(),
+        }
+    }
+
+    /// Returns the exit code of a program that ends with this error: 2 for wrong usage, else 1.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Option { .. } | Error::OutputExists { .. } => 2,
+            Error::Operator { source, .. } => source.exit_code(),
+            _ => 1,
+        }
+    }
+
+    /// Returns the error and its causes as one sentence.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let mut sentence = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(next) = cause {
+            sentence.push_str(": ");
+            sentence.push_str(&next.to_string());
+            cause = next.source();
+        }
+        sentence
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sentence_names_the_file_the_line_and_the_cause() {
+        let error = Error::input("in.csv", Some(3), "missing field `origin`");
+        assert_eq!(error.sentence(), "in.csv, line 3: missing field `origin`");
+        assert_eq!(error.exit_code(), 1);
+        let error = Error::option("--workers", 0, "1 or more");
+        assert_eq!(error.sentence(), "option --workers: 0 is not allowed, expected 1 or more");
+        assert_eq!(error.exit_code(), 2);
+    }
+}

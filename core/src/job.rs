@@ -1,0 +1,260 @@
+//! What all workers of a job share: its options, its plan, its counters and its end.
+//!
+//! Every worker builds the same dataflow from the same program. The plan (operators, uids, edges)
+//! is written down by each of them and compared before a record flows.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::Thread;
+
+use crate::config::{Config, Mode};
+use crate::error::{Error, Result};
+use crate::key::{KeyGroups, stable_hash};
+use crate::metrics::Metrics;
+use crate::sink::Committable;
+use crate::time::Epoch;
+
+/// One operator of the plan.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PlannedOperator {
+    /// Its stable identity: state is found again by it.
+    pub uid: String,
+    /// What people call it.
+    pub name: String,
+}
+
+/// The operators of a job in the order in which they were built.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    operators: Vec<PlannedOperator>,
+    by_uid: BTreeMap<String, usize>,
+}
+
+impl Plan {
+    /// Adds an operator and returns its place in the plan.
+    ///
+    /// # Errors
+    /// [`Error::DuplicateUid`] when another operator has the uid.
+    pub fn add(&mut self, uid: String, name: String) -> Result<usize> {
+        let place = self.operators.len();
+        if let Some(first) = self.by_uid.insert(uid.clone(), place) {
+            let first = self.operators[first].name.clone();
+            return Err(Error::DuplicateUid { uid, first, second: name });
+        }
+        self.operators.push(PlannedOperator { uid, name });
+        Ok(place)
+    }
+
+    /// Returns the operators in the order in which they were built.
+    #[must_use]
+    pub fn operators(&self) -> &[PlannedOperator] {
+        &self.operators
+    }
+
+    /// Returns a hash that is equal on two workers if and only if they built the same plan.
+    #[must_use]
+    pub fn hash(&self) -> u64 {
+        stable_hash(&self.operators)
+    }
+}
+
+/// Values that the workers share, by name.
+type MeetingPoints = BTreeMap<(&'static str, usize), Arc<dyn Any + Send + Sync>>;
+
+/// The things of a job that its workers share within a process.
+pub struct Job {
+    config: Config,
+    key_groups: KeyGroups,
+    metrics: Metrics,
+    epoch: AtomicU64,
+    failed: AtomicBool,
+    failure: Mutex<Option<Error>>,
+    threads: Mutex<Vec<Thread>>,
+    plan_hashes: Mutex<Vec<(usize, u64)>>,
+    committables: Mutex<Vec<(usize, Box<dyn Committable>)>>,
+    meeting_points: Mutex<MeetingPoints>,
+}
+
+impl std::fmt::Debug for Job {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Job").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl Job {
+    /// Returns a job that has not started.
+    ///
+    /// # Errors
+    /// When an option has a value that is not allowed.
+    pub fn new(config: Config) -> Result<Self> {
+        let key_groups = config.key_groups()?;
+        Ok(Job {
+            config,
+            key_groups,
+            metrics: Metrics::default(),
+            epoch: AtomicU64::new(0),
+            failed: AtomicBool::new(false),
+            failure: Mutex::new(None),
+            threads: Mutex::new(Vec::new()),
+            plan_hashes: Mutex::new(Vec::new()),
+            committables: Mutex::new(Vec::new()),
+            meeting_points: Mutex::new(BTreeMap::new()),
+        })
+    }
+
+    /// Returns the options.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Returns how keys are divided among the workers.
+    #[must_use]
+    pub fn key_groups(&self) -> KeyGroups {
+        self.key_groups
+    }
+
+    /// Returns the counters.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Returns the processing time, in ms since 1970.
+    #[must_use]
+    pub fn now_ms(&self) -> i64 {
+        self.config.clock.now_ms()
+    }
+
+    /// Returns whether the job runs in batch mode, given that all its sources are bounded or not.
+    ///
+    /// # Errors
+    /// When batch mode was asked for and a source is unbounded.
+    pub fn is_batch(&self, unbounded_source: Option<&str>) -> Result<bool> {
+        match (self.config.mode, unbounded_source) {
+            (Mode::Streaming, _) | (Mode::Auto, Some(_)) => Ok(false),
+            (Mode::Auto | Mode::Batch, None) => Ok(true),
+            (Mode::Batch, Some(source)) => {
+                let expected = format!("streaming or auto, as source {source:?} is unbounded");
+                Err(Error::option("--mode", "batch", expected))
+            }
+        }
+    }
+
+    /// Returns the epoch that every source moves to at its next activation.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        Epoch(self.epoch.load(Ordering::SeqCst))
+    }
+
+    /// Starts the next epoch: sources move to it, operators cut when the frontier has.
+    pub fn trigger(&self) -> Epoch {
+        Epoch(self.epoch.fetch_add(1, Ordering::SeqCst) + 1)
+    }
+
+    /// Returns the value that the workers share under this name, made by whoever comes first.
+    ///
+    /// - `kind`, `place`: the name; `place` is a number that is the same on all workers, such as a
+    ///   place in the plan.
+    ///
+    /// # Errors
+    /// Those of `make`; the next caller then tries again.
+    ///
+    /// # Panics
+    /// When the name was used with another type before.
+    pub fn shared<T: Any + Send + Sync>(
+        &self,
+        kind: &'static str,
+        place: usize,
+        make: impl FnOnce() -> Result<T>,
+    ) -> Result<Arc<T>> {
+        let mut points = self.meeting_points.lock().unwrap_or_else(PoisonError::into_inner);
+        let value = match points.get(&(kind, place)) {
+            Some(value) => Arc::clone(value),
+            None => {
+                let value: Arc<dyn Any + Send + Sync> = Arc::new(make()?);
+                points.insert((kind, place), Arc::clone(&value));
+                value
+            }
+        };
+        drop(points);
+        match value.downcast() {
+            Ok(value) => Ok(value),
+            Err(_) => panic!("{kind} {place} has another type on another worker"),
+        }
+    }
+
+    /// Ends the job with an error; the first one counts.
+    pub fn fail(&self, error: Error) {
+        tracing::debug!(error = %error, "the job fails");
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        self.failed.store(true, Ordering::SeqCst);
+        for thread in self.threads.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            thread.unpark();
+        }
+        if let Some(turns) = &self.config.turns {
+            turns.stop();
+        }
+    }
+
+    /// Returns whether the job has failed, so that workers stop.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::SeqCst)
+    }
+
+    /// Takes the error with which the job ended.
+    pub fn take_failure(&self) -> Option<Error> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Registers the calling thread as a worker that must be woken when the job fails.
+    pub(crate) fn register_thread(&self) {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        threads.push(std::thread::current());
+    }
+
+    /// Compares the plan of a worker with those of the workers before it.
+    ///
+    /// # Errors
+    /// [`Error::PlanMismatch`] when they differ.
+    pub fn agree_on(&self, worker: usize, plan: &Plan) -> Result<()> {
+        let found = plan.hash();
+        let mut hashes = self.plan_hashes.lock().unwrap_or_else(PoisonError::into_inner);
+        hashes.push((worker, found));
+        match hashes.first() {
+            Some(&(_, expected)) if expected != found => {
+                Err(Error::PlanMismatch { worker, found, expected })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Hands over the results of a worker, which become visible when the whole job has succeeded.
+    pub fn hand_over(&self, worker: usize, committable: Box<dyn Committable>) {
+        let mut committables = self.committables.lock().unwrap_or_else(PoisonError::into_inner);
+        committables.push((worker, committable));
+    }
+
+    /// Makes the results of a job visible, worker by worker, or throws them away if it failed.
+    ///
+    /// # Errors
+    /// The first error of a commit; the results that follow it are then thrown away.
+    pub fn finish(&self) -> Result<()> {
+        let failure = self.take_failure();
+        let mut committables = std::mem::take(
+            &mut *self.committables.lock().unwrap_or_else(PoisonError::into_inner),
+        );
+        committables.sort_by_key(|(worker, _)| *worker);
+        let mut verdict = failure.map_or(Ok(()), Err);
+        for (_, mut committable) in committables {
+            match verdict {
+                Ok(()) => verdict = committable.commit(),
+                Err(_) => committable.abort(),
+            }
+        }
+        verdict
+    }
+}

@@ -1,0 +1,438 @@
+//! The operator shell: the only code that holds the capabilities of stateful operators.
+//!
+//! ```text
+//! activate:
+//!   1 pull every batch of every input into the queue       (frontier now means "delivered")
+//!   2 start gate: do nothing until the first epoch is known
+//!   3 process batches of this epoch, within the budget and the credit; emit at the capability
+//!   4 E, W = least epoch and watermark over input frontiers AND queue; fire timers t < W
+//!   5 W_op = min(W, first unfired timer); downgrade the capability to (e_op, W_op)
+//!   6 if E > e_op: freeze the state of e_op, e_op += 1, back to 3
+//!   7 work left -> activate again; else park until a frontier, a batch, credit or a timer comes
+//! ```
+//!
+//! The logic of an operator ([`Logic`]) says what happens to a record, a timer, a watermark; the
+//! shell says when.
+//!
+//! **Invariants**, asserted in debug builds:
+//! - I1 the stamps of the capability never go back; everything is emitted at the capability
+//!   (`Shell::downgrade`).
+//! - I2 `W_op` is at most every stamp not yet processed, so a record is late exactly if its limit is
+//!   below `W_op` (`Shell::process`).
+//! - I3 every timer `t < W` has fired before the capability passes `t` (`Shell::advance`).
+//! - I4 the state frozen for `e` holds the effects of exactly the inputs stamped `<= e`
+//!   (`Shell::cut`).
+//! - I5 after the cut nothing is emitted at an epoch `<= e` (`Shell::downgrade`).
+//!
+//! **Why**: a message that was pulled is gone from timely's frontier, so the queue counts towards
+//! `W`; a record late at its source but not here must still produce an output that is on time
+//! downstream, so the operator holds its own capability; timely's frontiers are global per port, so
+//! the queue of one worker would hold back all others if it were not pulled at once.
+//!
+//! **Sources**: Naiad, SOSP 2013 (papers/naiad.md); Watermarks in Stream Processing Systems,
+//! VLDB 2021; Flink's `AbstractStreamOperator`.
+
+mod build;
+mod idle;
+mod input;
+mod output;
+mod source;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use timely::progress::frontier::MutableAntichain;
+use timely::scheduling::Activator;
+
+use crate::context::{Allowance, Context};
+use crate::credit::{Gate, Waiter};
+use crate::error::Error;
+use crate::job::Job;
+use crate::metrics::OperatorMetrics;
+use crate::record::{Batch, Data};
+use crate::side::Sides;
+use crate::time::{Bounds, Epoch, Time};
+use crate::watermark::of_stamp;
+use crate::worker::Running;
+
+pub use build::{Built, Drain, Flow, Inlet, ShellBuilder, SideRequest, Stage, StagedFlow, forward};
+pub(crate) use input::{Delivered, Input, Pull};
+pub(crate) use output::Output;
+pub use source::{Assign, Origin, Plain, SourceBuilder, SplitReader, Staged, Strategy};
+
+/// What an operator does with records, timers and the end of its input.
+///
+/// # Contract
+/// - *Emit only through the context*: everything else is invisible to checkpoints.
+/// - *Timers in order*: `fire` fires event-time timers in the order of their time and may stop when
+///   [`Context::should_yield`] says so; it is called again.
+/// - *Constant freeze*: `freeze` takes constant time, whatever the size of the state.
+pub trait Logic: 'static {
+    /// The records of the first input.
+    type Left: Data;
+    /// The records of the second input; `Infallible` when there is none.
+    type Right: Data;
+    /// The records of the main output.
+    type Out: Data;
+
+    /// Works on records of the first input and leaves `batch` empty or to be dropped.
+    fn left(&mut self, batch: &mut Batch<Self::Left>, cx: &mut Context<'_, Self::Out>);
+
+    /// Works on records of the second input.
+    fn right(&mut self, _batch: &mut Batch<Self::Right>, _cx: &mut Context<'_, Self::Out>) {}
+
+    /// Fires the event-time timers with `t <= watermark`, in order. Returns the time of the first
+    /// one that it left for the next call, `None` when all have fired.
+    fn fire(&mut self, _watermark: i64, _cx: &mut Context<'_, Self::Out>) -> Option<i64> {
+        None
+    }
+
+    /// Fires the processing-time timers with `t <= now_ms`, in order.
+    fn fire_processing(&mut self, _now_ms: i64, _cx: &mut Context<'_, Self::Out>) {}
+
+    /// Returns the time of the first event-time timer, for I3.
+    fn first_timer(&self) -> Option<i64> {
+        None
+    }
+
+    /// Returns when the next processing-time timer is due, in ms since 1970.
+    fn first_processing_timer(&self) -> Option<i64> {
+        None
+    }
+
+    /// Returns the stamp that the operator promises downstream when its input promises `stamp`.
+    /// Only operators that make watermarks of their own differ; `now_ms` is the processing time.
+    fn promise(&mut self, stamp: i64, _now_ms: i64) -> i64 {
+        stamp
+    }
+
+    /// Freezes the state as of the end of `epoch`, in constant time.
+    fn freeze(&mut self, _epoch: Epoch) {}
+
+    /// Called once, after the last record and the last timer.
+    fn end(&mut self, _cx: &mut Context<'_, Self::Out>) {}
+}
+
+/// One operator on one worker: its logic, its queue and its capability.
+pub(crate) struct Shell<L: Logic> {
+    pub(crate) logic: L,
+    pub(crate) left: Input<L::Left>,
+    pub(crate) right: Option<Input<L::Right>>,
+    pub(crate) output: Output<L::Out>,
+    pub(crate) sides: Sides,
+    /// Batches of this epoch, in the order of their arrival.
+    pub(crate) queue: VecDeque<Delivered<L::Left, L::Right>>,
+    /// Batches of later epochs, which wait for the cut.
+    pub(crate) later: VecDeque<Delivered<L::Left, L::Right>>,
+    pub(crate) buffer: Batch<L::Out>,
+    pub(crate) batch_records: usize,
+    /// The epoch whose records are being processed: `e_op`.
+    pub(crate) epoch: Epoch,
+    /// The stamp below which a limit is late: `W_op`.
+    pub(crate) watermark: i64,
+    pub(crate) ended: bool,
+    pub(crate) running: Running,
+    pub(crate) job: Arc<Job>,
+    pub(crate) worker: usize,
+    pub(crate) metrics: Arc<OperatorMetrics>,
+    pub(crate) activator: Activator,
+    pub(crate) waiter: Waiter,
+    /// When the operator will be woken for a processing-time timer, in ms since 1970.
+    pub(crate) wake_ms: Option<i64>,
+}
+
+/// What an activation came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// Nothing more can be done before something arrives.
+    Idle,
+    /// The budget is spent, there is more to do.
+    More,
+    /// There is no credit.
+    Blocked,
+}
+
+impl<L: Logic> Shell<L> {
+    /// Runs the operator once; returns whether it must be kept alive.
+    pub(crate) fn activate(&mut self, frontiers: &[MutableAntichain<Time>]) -> bool {
+        if self.ended || self.job.has_failed() {
+            return false;
+        }
+        let _running = self.running.enter();
+        self.pull();
+        if self.before_first_epoch(frontiers) {
+            return true;
+        }
+        let budget = self.job.config().budget;
+        let deadline = self.job.config().turns.is_none().then(|| Instant::now() + budget.time);
+        let mut allowance = Allowance::new(deadline, budget.batches);
+        let now_ms = self.job.now_ms();
+        let mut failure = None;
+        let outcome = loop {
+            let outcome = self.process(&mut allowance, now_ms, &mut failure);
+            let fired = self.advance(frontiers, &mut allowance, now_ms, &mut failure);
+            if let Some(error) = failure.take() {
+                self.fail(error);
+                return false;
+            }
+            if !self.cut(frontiers) {
+                break if fired { outcome } else { self.blocked_or(Outcome::More) };
+            }
+        };
+        if self.close(frontiers, &mut allowance, now_ms) {
+            return false;
+        }
+        self.rest(outcome, now_ms);
+        true
+    }
+
+    /// Step 1: everything that has arrived goes into the queue.
+    fn pull(&mut self) {
+        let (epoch, metrics) = (self.epoch, &self.metrics);
+        let (queue, later) = (&mut self.queue, &mut self.later);
+        let mut deliver = |delivered: Delivered<L::Left, L::Right>| {
+            metrics.records_in.add(delivered.records() as u64);
+            debug_assert!(delivered.records() > 0, "I6: an empty batch arrived");
+            let ready = delivered.time.epoch <= epoch;
+            if ready { &mut *queue } else { &mut *later }.push_back(delivered);
+        };
+        self.left.pull(&mut |time, batch, from| {
+            deliver(Delivered { time, batch: Pull::Left(batch), from });
+        });
+        if let Some(right) = &mut self.right {
+            right.pull(&mut |time, batch, from| {
+                deliver(Delivered { time, batch: Pull::Right(batch), from });
+            });
+        }
+    }
+
+    /// Step 2: right after a restore the frontier still says epoch 0, which means nothing.
+    fn before_first_epoch(&self, frontiers: &[MutableAntichain<Time>]) -> bool {
+        self.bounds(frontiers).epoch.is_some_and(|least| least < self.epoch)
+    }
+
+    /// The least epoch and stamp that can still turn up, in the inputs or in the queue.
+    fn bounds(&self, frontiers: &[MutableAntichain<Time>]) -> Bounds {
+        let mut bounds = Bounds::closed();
+        for frontier in frontiers {
+            bounds.include_all(&frontier.frontier());
+        }
+        for delivered in self.queue.iter().chain(&self.later) {
+            bounds.include(&delivered.time);
+        }
+        bounds
+    }
+
+    fn blocked_or(&self, otherwise: Outcome) -> Outcome {
+        if self.is_blocked() { Outcome::Blocked } else { otherwise }
+    }
+
+    fn is_blocked(&self) -> bool {
+        self.gates().any(|gate| gate.blocked(self.worker, self.epoch))
+    }
+
+    /// The gates of all outputs.
+    fn gates(&self) -> impl Iterator<Item = &Gate> {
+        std::iter::once(&self.output.gate).chain(self.sides.gates())
+    }
+
+    /// Step 3: works through the batches of this epoch.
+    fn process(
+        &mut self,
+        allowance: &mut Allowance,
+        now_ms: i64,
+        failure: &mut Option<Error>,
+    ) -> Outcome {
+        while !self.queue.is_empty() {
+            if self.is_blocked() {
+                return Outcome::Blocked;
+            }
+            if !allowance.take_batch() {
+                return Outcome::More;
+            }
+            let Some(Delivered { time, batch, from }) = self.queue.pop_front() else { break };
+            debug_assert!(
+                self.watermark <= time.watermark && time.epoch <= self.epoch,
+                "I2: {} is at ({}, {}) and finds {time:?}",
+                self.metrics.name,
+                self.epoch,
+                self.watermark
+            );
+            match batch {
+                Pull::Left(mut batch) => {
+                    let bytes = self.left.bytes(&batch);
+                    self.run(allowance, now_ms, failure, |logic, cx| logic.left(&mut batch, cx));
+                    self.left.release(from, self.worker, time.epoch, bytes);
+                }
+                Pull::Right(mut batch) => {
+                    let bytes = self.right.as_ref().map_or(0, |right| right.bytes(&batch));
+                    self.run(allowance, now_ms, failure, |logic, cx| logic.right(&mut batch, cx));
+                    if let Some(right) = &self.right {
+                        right.release(from, self.worker, time.epoch, bytes);
+                    }
+                }
+            }
+            if failure.is_some() {
+                return Outcome::Idle;
+            }
+        }
+        Outcome::Idle
+    }
+
+    /// Runs a part of the logic with a context; what it emits is stamped with the capability.
+    fn run<R>(
+        &mut self,
+        allowance: &mut Allowance,
+        now_ms: i64,
+        failure: &mut Option<Error>,
+        part: impl FnOnce(&mut L, &mut Context<'_, L::Out>) -> R,
+    ) -> R {
+        let (worker, epoch) = (self.worker, self.epoch);
+        let gate = self.output.gate.clone();
+        let may_emit = || !gate.blocked(worker, epoch);
+        let mut cx = Context {
+            buffer: &mut self.buffer,
+            batch_records: self.batch_records,
+            port: &mut self.output,
+            sides: &mut self.sides,
+            watermark: of_stamp(self.watermark),
+            now_ms,
+            allowance,
+            may_emit: &may_emit,
+            metrics: &self.metrics,
+            failure,
+        };
+        part(&mut self.logic, &mut cx)
+    }
+
+    /// Ships everything emitted so far at the present capability.
+    fn flush(&mut self, allowance: &mut Allowance, now_ms: i64, failure: &mut Option<Error>) {
+        self.run(allowance, now_ms, failure, |_, cx| cx.flush());
+        self.output.done();
+    }
+
+    /// Steps 4 and 5: fires what is due, then moves the capability. Returns whether all that was
+    /// due has fired.
+    fn advance(
+        &mut self,
+        frontiers: &[MutableAntichain<Time>],
+        allowance: &mut Allowance,
+        now_ms: i64,
+        failure: &mut Option<Error>,
+    ) -> bool {
+        if self.logic.first_processing_timer().is_some_and(|due| due <= now_ms) {
+            self.run(allowance, now_ms, failure, |logic, cx| logic.fire_processing(now_ms, cx));
+        }
+        let reached = self.bounds(frontiers).watermark;
+        let mut next = reached;
+        let mut all_fired = true;
+        if reached > self.watermark {
+            let watermark = of_stamp(reached);
+            let unfired = self.run(allowance, now_ms, failure, |logic, cx| {
+                cx.watermark = watermark;
+                logic.fire(watermark, cx)
+            });
+            // The end of time is reached only when nothing is left to fire.
+            next = unfired.map_or(reached, |unfired| unfired.min(reached).min(i64::MAX - 1));
+            all_fired = unfired.is_none();
+            debug_assert!(
+                unfired.is_some() || self.logic.first_timer().is_none_or(|t| t > watermark),
+                "I3: {} left a timer at or before {watermark}",
+                self.metrics.name
+            );
+        }
+        self.flush(allowance, now_ms, failure);
+        self.downgrade(self.epoch, next.max(self.watermark), now_ms);
+        all_fired
+    }
+
+    fn downgrade(&mut self, epoch: Epoch, watermark: i64, now_ms: i64) {
+        debug_assert!(
+            self.epoch <= epoch && self.watermark <= watermark,
+            "I1: ({}, {}) cannot go back to ({epoch}, {watermark})",
+            self.epoch,
+            self.watermark
+        );
+        debug_assert!(self.buffer.is_empty(), "I5: records are left behind by the capability");
+        if watermark != self.watermark {
+            self.metrics.set_watermark(of_stamp(watermark));
+        }
+        self.epoch = epoch;
+        self.watermark = watermark;
+        let promise = self.logic.promise(watermark, now_ms);
+        self.output.downgrade(Time::new(epoch, promise));
+        self.sides.downgrade(Some(Time::new(epoch, promise)));
+    }
+
+    /// Step 6: cuts between this epoch and the next if this one is complete.
+    fn cut(&mut self, frontiers: &[MutableAntichain<Time>]) -> bool {
+        let Some(least) = self.bounds(frontiers).epoch else { return false };
+        if least <= self.epoch {
+            return false;
+        }
+        debug_assert!(self.queue.is_empty(), "I4: batches of {} are left at its cut", self.epoch);
+        self.logic.freeze(self.epoch);
+        let now_ms = self.job.now_ms();
+        self.downgrade(self.epoch.next(), self.watermark, now_ms);
+        for _ in 0..self.later.len() {
+            let Some(delivered) = self.later.pop_front() else { break };
+            let ready = delivered.time.epoch <= self.epoch;
+            if ready { &mut self.queue } else { &mut self.later }.push_back(delivered);
+        }
+        true
+    }
+
+    /// Ends the operator if nothing can come any more and everything has fired.
+    fn close(
+        &mut self,
+        frontiers: &[MutableAntichain<Time>],
+        allowance: &mut Allowance,
+        now_ms: i64,
+    ) -> bool {
+        if self.bounds(frontiers).epoch.is_some() || self.watermark != i64::MAX {
+            return false;
+        }
+        let mut failure = None;
+        self.run(allowance, now_ms, &mut failure, |logic, cx| logic.end(cx));
+        self.flush(allowance, now_ms, &mut failure);
+        self.output.capability = None;
+        self.sides.downgrade(None);
+        self.ended = true;
+        if let Some(error) = failure {
+            self.fail(error);
+        }
+        true
+    }
+
+    /// Step 7: arranges for the next activation.
+    fn rest(&mut self, outcome: Outcome, now_ms: i64) {
+        match outcome {
+            Outcome::More => self.activator.activate(),
+            Outcome::Blocked => {
+                self.metrics.blocked.add(1);
+                if !self.gates().any(|gate| gate.wait(self.worker, self.epoch, &self.waiter)) {
+                    self.activator.activate();
+                }
+            }
+            Outcome::Idle => {}
+        }
+        let due = self.logic.first_processing_timer();
+        if let Some(due) = due
+            && self.wake_ms.is_none_or(|wake| due < wake || wake <= now_ms)
+        {
+            self.wake_ms = Some(due);
+            if self.job.config().turns.is_some() {
+                self.activator.activate();
+            } else {
+                let delay = u64::try_from(due.saturating_sub(now_ms)).unwrap_or(0);
+                self.activator.activate_after(Duration::from_millis(delay));
+            }
+        }
+    }
+
+    fn fail(&mut self, error: Error) {
+        let operator = self.metrics.name.clone();
+        self.job.fail(Error::Operator { operator, source: Box::new(error) });
+    }
+}

@@ -1,0 +1,377 @@
+//! How operators are put into the dataflow: inlets, the shell around a logic, stateless stages.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use timely::dataflow::Stream;
+use timely::dataflow::channels::pact::{ParallelizationContract, Pipeline};
+use timely::dataflow::operators::{Capability, Concatenate, InputCapability};
+use timely::dataflow::operators::generic::OperatorInfo;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::progress::frontier::Antichain;
+use timely::progress::operate::FrontierInterest;
+
+use super::output::in_pieces;
+use super::{Input, Logic, Output, Shell};
+use crate::credit::{Edge, Gate, Waiter};
+use crate::dataflow::Dataflow;
+use crate::error::Result;
+use crate::exchange::{Route, Straight, flat_bytes};
+use crate::key::stable_hash;
+use crate::metrics::Role;
+use crate::record::{Batch, Data, ExchangeData, batch_bytes};
+use crate::side::{OutputTag, Sides};
+use crate::time::{Epoch, Time};
+use crate::worker::Running;
+
+/// A stateless step: turns a batch into another, and leaves the first empty.
+pub type Stage<A, B> = Box<dyn FnMut(&mut Batch<A>, &mut Batch<B>)>;
+
+/// A stream that stands in the dataflow, and the gates of whoever emits into it.
+pub struct Built<'scope, T: Data> {
+    stream: Stream<'scope, Time, Batch<T>>,
+    gates: Vec<Gate>,
+}
+
+impl<T: Data> Clone for Built<'_, T> {
+    fn clone(&self) -> Self {
+        Built { stream: self.stream.clone(), gates: self.gates.clone() }
+    }
+}
+
+impl<T: Data> std::fmt::Debug for Built<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Built").field("stream", &self.stream).finish_non_exhaustive()
+    }
+}
+
+impl<'scope, T: Data> Built<'scope, T> {
+    pub(crate) fn new(stream: Stream<'scope, Time, Batch<T>>, gate: Gate) -> Self {
+        Built { stream, gates: vec![gate] }
+    }
+
+    /// Returns the timely stream.
+    #[must_use]
+    pub fn stream(&self) -> &Stream<'scope, Time, Batch<T>> {
+        &self.stream
+    }
+
+    fn attach(&self, edge: &Arc<Edge>) {
+        self.gates.iter().for_each(|gate| gate.attach(edge));
+    }
+
+    /// Merges streams into one.
+    pub fn union(dataflow: &Dataflow<'scope>, streams: Vec<Self>) -> Self {
+        let gates = streams.iter().flat_map(|built| built.gates.clone()).collect();
+        let stream = dataflow.scope().concatenate(streams.into_iter().map(|built| built.stream));
+        Built { stream, gates }
+    }
+}
+
+/// Takes batches as they come, with the capability to send on what is made of them.
+type Take<'a, T> = &'a mut dyn FnMut(&InputCapability<Time>, &mut Batch<T>);
+
+/// Passes on everything that has arrived.
+pub type Drain<T> = Box<dyn FnMut(Take<'_, T>)>;
+
+/// A stream with the stateless steps that follow it, not yet an operator.
+pub trait Flow<'scope, T> {
+    /// Connects the stream to an operator.
+    fn connect(self: Box<Self>, builder: &mut OperatorBuilder<'scope, Time>) -> Drain<T>;
+    /// Returns the gates of whoever emits into the stream.
+    fn gates(&self) -> Vec<Gate>;
+}
+
+impl<'scope, T: Data> Flow<'scope, T> for Built<'scope, T> {
+    fn connect(self: Box<Self>, builder: &mut OperatorBuilder<'scope, Time>) -> Drain<T> {
+        let input = builder.shape().inputs();
+        let mut pulled = builder.new_input(self.stream, Pipeline);
+        builder.set_notify_for(input, FrontierInterest::Never);
+        Box::new(move |take| pulled.for_each(|capability, batch| take(&capability, batch)))
+    }
+
+    fn gates(&self) -> Vec<Gate> {
+        self.gates.clone()
+    }
+}
+
+/// A flow with one more step behind it.
+pub struct StagedFlow<'scope, A, B> {
+    /// The flow so far.
+    pub flow: Box<dyn Flow<'scope, A> + 'scope>,
+    /// The step.
+    pub stage: Stage<A, B>,
+}
+
+impl<A, B> std::fmt::Debug for StagedFlow<'_, A, B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StagedFlow").finish_non_exhaustive()
+    }
+}
+
+impl<'scope, A: Data, B: Data> Flow<'scope, B> for StagedFlow<'scope, A, B> {
+    fn connect(self: Box<Self>, builder: &mut OperatorBuilder<'scope, Time>) -> Drain<B> {
+        let mut drain = self.flow.connect(builder);
+        let mut stage = self.stage;
+        let mut made = Vec::new();
+        Box::new(move |take| {
+            drain(&mut |capability, batch| {
+                stage(batch, &mut made);
+                take(capability, &mut made);
+                made.clear();
+            });
+        })
+    }
+
+    fn gates(&self) -> Vec<Gate> {
+        self.flow.gates()
+    }
+}
+
+/// Makes one operator of a flow. It holds no capability and forwards stamps.
+pub fn forward<'scope, T: Data>(
+    dataflow: &Dataflow<'scope>,
+    name: &str,
+    flow: Box<dyn Flow<'scope, T> + 'scope>,
+) -> Built<'scope, T> {
+    let mut builder = OperatorBuilder::new(name.to_owned(), dataflow.scope());
+    let gates = flow.gates();
+    let mut drain = flow.connect(&mut builder);
+    let (mut output, stream) = builder.new_output::<Batch<T>>();
+    let running = Running::new(name);
+    let most = dataflow.batch_records::<T>();
+    builder.build(move |_capabilities| {
+        move |_frontiers| {
+            let _running = running.enter();
+            let mut session = output.activate();
+            drain(&mut |capability, batch| {
+                in_pieces(batch, most, |piece| session.give(capability, piece));
+            });
+        }
+    });
+    Built { stream, gates }
+}
+
+/// What timely may conclude from a stamp at an input about stamps at an output: that none is less,
+/// or nothing at all.
+fn summary(follows_input: bool) -> Antichain<()> {
+    if follows_input { Antichain::from_elem(()) } else { Antichain::new() }
+}
+
+type Connect<'scope, T> =
+    Box<dyn FnOnce(&mut OperatorBuilder<'scope, Time>, bool) -> Input<T> + 'scope>;
+
+/// A stream on its way into an operator, with the way it takes.
+pub struct Inlet<'scope, T: Data> {
+    connect: Connect<'scope, T>,
+}
+
+impl<T: Data> std::fmt::Debug for Inlet<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inlet").finish_non_exhaustive()
+    }
+}
+
+impl<'scope, T: Data> Inlet<'scope, T> {
+    /// Lets records stay on their worker.
+    #[must_use]
+    pub fn straight(dataflow: &Dataflow<'scope>, input: Built<'scope, T>) -> Self {
+        let edge = dataflow.next_edge();
+        let sender = Rc::default();
+        let pact = Straight { edge: Arc::clone(&edge), sender: Rc::clone(&sender) };
+        Inlet::over(input, pact, edge, sender, flat_bytes)
+    }
+
+    fn over<P>(
+        input: Built<'scope, T>,
+        pact: P,
+        edge: Arc<Edge>,
+        sender: crate::exchange::Sender,
+        measure: fn(&Batch<T>) -> u64,
+    ) -> Self
+    where
+        P: ParallelizationContract<Time, Batch<T>> + 'scope,
+    {
+        input.attach(&edge);
+        let connect: Connect<'scope, T> = Box::new(move |builder, promises| {
+            let outputs = builder.shape().outputs();
+            let summary = || summary(promises);
+            let connection: Vec<_> = (0..outputs).map(|output| (output, summary())).collect();
+            let mut handle = builder.new_input_connection(input.stream, pact, connection);
+            Input {
+                puller: Box::new(move |deliver| {
+                    handle.for_each(|capability, batch| {
+                        deliver(*capability.time(), std::mem::take(batch), sender.get());
+                    });
+                }),
+                edge,
+                measure,
+            }
+        });
+        Inlet { connect }
+    }
+}
+
+impl<'scope, T: ExchangeData> Inlet<'scope, T> {
+    /// Sends every record to the worker that `route` names, from 0.
+    pub fn route(
+        dataflow: &Dataflow<'scope>,
+        input: Built<'scope, T>,
+        route: impl FnMut(&T) -> usize + 'static,
+    ) -> Self {
+        let edge = dataflow.next_edge();
+        let sender = Rc::default();
+        let batch_records = dataflow.batch_records::<T>();
+        let pact = Route { route, edge: Arc::clone(&edge), sender: Rc::clone(&sender), batch_records };
+        Inlet::over(input, pact, edge, sender, batch_bytes)
+    }
+
+    /// Sends every record to the worker that owns the key group of its key.
+    pub fn by_key<K: std::hash::Hash>(
+        dataflow: &Dataflow<'scope>,
+        input: Built<'scope, T>,
+        key: impl Fn(&T) -> K + 'static,
+    ) -> Self {
+        let groups = dataflow.job().key_groups();
+        let by_key =
+            move |value: &T| groups.owner(groups.of_hash(stable_hash(&key(value))));
+        Inlet::route(dataflow, input, by_key)
+    }
+}
+
+type Attach<'scope> = Box<
+    dyn FnOnce(&mut OperatorBuilder<'scope, Time>) -> Box<dyn FnOnce(Capability<Time>, &mut Sides)>
+        + 'scope,
+>;
+
+/// Somebody's wish to listen to a side output.
+pub struct SideRequest<'scope> {
+    attach: Attach<'scope>,
+}
+
+impl std::fmt::Debug for SideRequest<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SideRequest").finish_non_exhaustive()
+    }
+}
+
+impl<'scope> SideRequest<'scope> {
+    /// Returns a request for the side output with this tag; `built` is given its stream.
+    pub fn new<T: Data>(
+        tag: OutputTag<T>,
+        built: impl FnOnce(Built<'scope, T>) + 'scope,
+    ) -> Self {
+        let attach: Attach<'scope> = Box::new(move |builder| {
+            let (output, stream) = builder.new_output::<Batch<T>>();
+            let gate = Gate::default();
+            built(Built::new(stream, gate.clone()));
+            Box::new(move |capability, sides| {
+                sides.add(&tag, Box::new(Output::new(output, Some(capability), gate)));
+            })
+        });
+        SideRequest { attach }
+    }
+}
+
+/// What is known of an operator before its logic is made.
+#[derive(Debug)]
+pub struct ShellBuilder<'scope, A: Data, B: Data> {
+    /// The stable identity.
+    pub uid: String,
+    /// What people call it.
+    pub name: String,
+    /// What it does in the graph.
+    pub role: Role,
+    /// The first input.
+    pub left: Inlet<'scope, A>,
+    /// The second input.
+    pub right: Option<Inlet<'scope, B>>,
+    /// The side outputs that somebody listens to.
+    pub sides: Vec<SideRequest<'scope>>,
+    /// Whether the operator's promise follows its input's; false if it makes its own watermarks.
+    pub follows_input: bool,
+}
+
+impl<'scope, A: Data, B: Data> ShellBuilder<'scope, A, B> {
+    /// Puts the operator into the dataflow.
+    ///
+    /// - `logic`: makes the logic on this worker.
+    ///
+    /// # Errors
+    /// When the uid is taken, or those of `logic`.
+    pub fn build<L>(
+        self,
+        dataflow: &Dataflow<'scope>,
+        logic: impl FnOnce() -> Result<L>,
+    ) -> Result<Built<'scope, L::Out>>
+    where
+        L: Logic<Left = A, Right = B>,
+    {
+        dataflow.add(&self.uid, &self.name)?;
+        let logic = logic()?;
+        let job = Arc::clone(dataflow.job());
+        let worker = dataflow.worker();
+        let metrics = job.metrics().register(&self.uid, &self.name, worker, self.role);
+        let mut builder = OperatorBuilder::new(self.name.clone(), dataflow.scope());
+        let left = (self.left.connect)(&mut builder, self.follows_input);
+        let right = self.right.map(|r| (r.connect)(&mut builder, self.follows_input));
+        let inputs = builder.shape().inputs();
+        let summary = || summary(self.follows_input);
+        let connection: Vec<_> = (0..inputs).map(|input| (input, summary())).collect();
+        let (output, stream) = builder.new_output_connection::<Batch<L::Out>, _>(connection);
+        let attached: Vec<_> =
+            self.sides.into_iter().map(|side| (side.attach)(&mut builder)).collect();
+        let gate = Gate::default();
+        let built = Built::new(stream, gate.clone());
+        let info = builder.operator_info();
+        let (activator, waiter) = wakers(dataflow, &info);
+        let running = Running::new(&self.name);
+        let batch_records = dataflow.batch_records::<L::Out>();
+        builder.build_reschedule(move |mut capabilities| {
+            let mut sides = Sides::default();
+            let mut of_sides = capabilities.split_off(1).into_iter();
+            for attach in attached {
+                if let Some(capability) = of_sides.next() {
+                    attach(capability, &mut sides);
+                }
+            }
+            let main = capabilities.pop();
+            let output = Output::new(output, main, gate);
+            let mut shell = Shell {
+                logic,
+                left,
+                right,
+                output,
+                sides,
+                queue: VecDeque::new(),
+                later: VecDeque::new(),
+                buffer: Vec::new(),
+                batch_records,
+                epoch: Epoch(0),
+                watermark: i64::MIN,
+                ended: false,
+                running,
+                job,
+                worker,
+                metrics,
+                activator,
+                waiter,
+                wake_ms: None,
+            };
+            move |frontiers| shell.activate(frontiers)
+        });
+        Ok(built)
+    }
+}
+
+/// Returns what wakes an operator, on its worker and from any thread.
+pub(crate) fn wakers(
+    dataflow: &Dataflow<'_>,
+    info: &OperatorInfo,
+) -> (timely::scheduling::Activator, Waiter) {
+    let worker = dataflow.scope().worker();
+    let activator = worker.activator_for(Rc::clone(&info.address));
+    let sync = worker.sync_activator_for(info.address.to_vec());
+    (activator, Waiter { operator: info.global_id, activator: sync })
+}

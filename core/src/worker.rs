@@ -1,0 +1,139 @@
+//! The workers of a process: building the dataflow, stepping it, parking, and ending together.
+
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use timely::worker::Worker;
+
+use crate::dataflow::Dataflow;
+use crate::error::{Error, Result};
+use crate::job::Job;
+use crate::time::Time;
+
+/// Decides which worker steps next, for simulations. Workers step one at a time.
+pub trait Turns: Send + Sync + 'static {
+    /// Waits for the worker's turn; returns false when there are no more turns.
+    fn wait(&self, worker: usize) -> bool;
+    /// Ends the worker's turn; `alive` says whether it wants another.
+    fn done(&self, worker: usize, alive: bool);
+    /// Ends all turns: the job has failed.
+    fn stop(&self);
+}
+
+thread_local! {
+    /// The operator that is running on this thread, for the message when it panics.
+    static RUNNING: RefCell<Option<Rc<str>>> = const { RefCell::new(None) };
+}
+
+/// The name of an operator, to be announced while it runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Running {
+    name: Rc<str>,
+}
+
+/// Announces an operator until it is dropped; a panic leaves the announcement in place.
+pub(crate) struct RunningGuard;
+
+impl Running {
+    pub(crate) fn new(name: &str) -> Self {
+        Running { name: name.into() }
+    }
+
+    pub(crate) fn enter(&self) -> RunningGuard {
+        RUNNING.with_borrow_mut(|running| *running = Some(Rc::clone(&self.name)));
+        RunningGuard
+    }
+}
+
+impl Drop for RunningGuard {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            RUNNING.with_borrow_mut(|running| *running = None);
+        }
+    }
+}
+
+/// Runs a job to its end on as many threads as it has workers.
+///
+/// - `build`: puts the operators into the dataflow; called once per worker.
+///
+/// Results become visible only if all workers end without an error.
+///
+/// # Errors
+/// The first error of any worker; a panic is an error that names its operator.
+pub fn run<F>(job: &Arc<Job>, build: F) -> Result<()>
+where
+    F: for<'scope> Fn(&Dataflow<'scope>) -> Result<()> + Send + Sync + 'static,
+{
+    let config = match job.config().workers {
+        1 if job.config().turns.is_none() => timely::Config::thread(),
+        workers => timely::Config::process(workers),
+    };
+    let shared = Arc::clone(job);
+    let guards = timely::execute(config, move |worker| work(worker, &shared, &build))
+        .map_err(|message| Error::Start { message })?;
+    for ended in guards.join() {
+        if let Err(message) = ended {
+            job.fail(Error::Start { message });
+        }
+    }
+    job.finish()
+}
+
+/// The life of one worker.
+fn work<F>(worker: &mut Worker, job: &Arc<Job>, build: &F)
+where
+    F: for<'scope> Fn(&Dataflow<'scope>) -> Result<()>,
+{
+    job.register_thread();
+    let index = worker.index();
+    let lived = catch_unwind(AssertUnwindSafe(|| {
+        worker.dataflow::<Time, _, _>(|scope| {
+            let dataflow = Dataflow::new(scope, Arc::clone(job));
+            build(&dataflow)?;
+            job.agree_on(index, &dataflow.plan())
+        })?;
+        step_to_the_end(worker, job);
+        Ok(())
+    }));
+    match lived {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => job.fail(error),
+        Err(panic) => {
+            let operator = RUNNING.with_borrow_mut(Option::take);
+            let operator = operator.map_or_else(|| "(none)".to_owned(), |name| name.to_string());
+            job.fail(Error::Panicked { operator, worker: index, message: message_of(&*panic) });
+        }
+    }
+    if job.has_failed() {
+        for dataflow in worker.installed_dataflows() {
+            worker.drop_dataflow(dataflow);
+        }
+    }
+}
+
+fn step_to_the_end(worker: &mut Worker, job: &Arc<Job>) {
+    let index = worker.index();
+    match job.config().turns.clone() {
+        None => {
+            while worker.has_dataflows() && !job.has_failed() {
+                worker.step_or_park(None);
+            }
+        }
+        Some(turns) => {
+            while turns.wait(index) {
+                worker.step();
+                turns.done(index, worker.has_dataflows() && !job.has_failed());
+            }
+        }
+    }
+}
+
+fn message_of(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("(no message)")
+        .to_owned()
+}

@@ -1,0 +1,150 @@
+//! Rolling aggregates of a keyed stream: the new value for each record.
+//!
+//! In batch mode there is one value per key, at the end.
+//!
+//! **Sources**: Flink's `KeyedStream#reduce`, `StreamGroupedReduceOperator`, and
+//! `BatchGroupedReduceOperator`.
+
+use std::convert::Infallible;
+use std::marker::PhantomData;
+use std::rc::Rc;
+
+use highwater_core::context::Context;
+use highwater_core::key::Key;
+use highwater_core::record::{Batch, Data, ExchangeData};
+use highwater_core::shell::Logic;
+use highwater_core::time::EventTime;
+use highwater_state::{HeapTable, Hashed, KeyedBackend, KeyedTable, StateValue};
+
+use crate::key_by::KeyedStream;
+use crate::stream::{Processed, drain};
+use crate::window::AggregateFunction;
+
+impl<'scope, K: Key, T: ExchangeData, F: Fn(&T) -> K + 'static> KeyedStream<'scope, K, T, F> {
+    /// Combines the values of a key, two by two.
+    ///
+    /// - `output`: for each record the combination of all values of its key so far, at the record's
+    ///   event time; in batch mode the last one only.
+    /// - `state`: one value per key, for ever.
+    #[must_use]
+    pub fn reduce(&self, combine: impl Fn(T, T) -> T + Clone + 'static) -> Processed<'scope, T> {
+        let result = |_: &K, value: &Option<T>| value.clone();
+        let add = move |acc: &mut Option<T>, value: T| {
+            *acc = Some(match acc.take() {
+                Some(before) => combine(before, value),
+                None => value,
+            });
+        };
+        self.rolling("reduce", || None, add, result)
+    }
+
+    /// Aggregates the values of a key.
+    ///
+    /// - `output`: for each record its key and the aggregate of all values of the key so far, at
+    ///   the record's event time; in batch mode the last one only.
+    /// - `state`: one accumulator per key, for ever.
+    #[must_use]
+    pub fn aggregate<A: AggregateFunction<T>>(
+        &self,
+        function: A,
+    ) -> Processed<'scope, (K, A::Output)> {
+        let (create, add) = (function.clone(), function.clone());
+        let result = move |key: &K, acc: &A::Accumulator| Some((key.clone(), function.result(acc)));
+        self.rolling("aggregate", move || create.create(), move |a, v| add.add(a, v), result)
+    }
+
+    /// Counts the records of a key.
+    ///
+    /// - `output`: for each record its key and how many there were so far; in batch mode the last
+    ///   one only.
+    /// - `state`: one number per key, for ever.
+    #[must_use]
+    pub fn count(&self) -> Processed<'scope, (K, u64)> {
+        let result = |key: &K, count: &u64| Some((key.clone(), *count));
+        self.rolling("count", || 0, |count, _| *count += 1, result)
+    }
+
+    fn rolling<V: Clone + 'static, R: Data>(
+        &self,
+        kind: &str,
+        create: impl Fn() -> V + 'static,
+        add: impl Fn(&mut V, T) + 'static,
+        result: impl Fn(&K, &V) -> Option<R> + 'static,
+    ) -> Processed<'scope, R> {
+        self.operator(kind, move |mut backend, key, batch_mode| {
+            let table: HeapTable<K, (), V> = backend.table("rolling");
+            let groups = backend.range().count();
+            let end = End { batch_mode, next_group: 0, groups, latest: i64::MIN };
+            Ok(Rolling { table, key, create, add, result, end, types: PhantomData })
+        })
+    }
+}
+
+/// How far the final results of batch mode have come.
+struct End {
+    batch_mode: bool,
+    next_group: usize,
+    groups: usize,
+    /// The greatest event time so far: that of the final results.
+    latest: EventTime,
+}
+
+/// One value per key: made by `create`, changed by `add`, emitted as `result` says.
+struct Rolling<K, T, V, R, Table, F, C, A, M> {
+    table: Table,
+    key: Rc<F>,
+    create: C,
+    add: A,
+    result: M,
+    end: End,
+    types: PhantomData<fn() -> (K, T, V, R)>,
+}
+
+impl<K, T, V, R, Table, F, C, A, M> Logic for Rolling<K, T, V, R, Table, F, C, A, M>
+where
+    K: Key,
+    T: Data,
+    V: StateValue,
+    R: Data,
+    Table: KeyedTable<K, (), V>,
+    F: Fn(&T) -> K + 'static,
+    C: Fn() -> V + 'static,
+    A: Fn(&mut V, T) + 'static,
+    M: Fn(&K, &V) -> Option<R> + 'static,
+{
+    type Left = T;
+    type Right = Infallible;
+    type Out = R;
+
+    fn left(&mut self, batch: &mut Batch<T>, cx: &mut Context<'_, R>) {
+        for (event_time, value) in drain(batch) {
+            let key = (self.key)(&value);
+            let stored = self.table.get_or_insert_with(Hashed::new(&key), &(), &self.create);
+            (self.add)(stored, value);
+            if self.end.batch_mode {
+                self.end.latest = self.end.latest.max(event_time);
+            } else if let Some(result) = (self.result)(&key, stored) {
+                cx.emit(event_time, result);
+            }
+        }
+    }
+
+    fn fire(&mut self, watermark: i64, cx: &mut Context<'_, R>) -> Option<i64> {
+        if !self.end.batch_mode || watermark < i64::MAX {
+            return None;
+        }
+        while self.end.next_group < self.end.groups {
+            if cx.should_yield() {
+                return Some(i64::MAX);
+            }
+            let (result, latest) = (&self.result, self.end.latest);
+            self.table.visit_group(&(), self.end.next_group, &mut |key, value| {
+                if let Some(result) = result(key, value) {
+                    cx.emit(latest, result);
+                }
+            });
+            self.end.next_group += 1;
+        }
+        None
+    }
+}

@@ -1,0 +1,213 @@
+//! Connected streams: two keyed streams of different types that share state, key by key.
+//!
+//! **Sources**: Flink's `ConnectedStreams`, `KeyedCoProcessFunction`.
+
+use std::rc::Rc;
+
+use highwater_core::context::Context;
+use highwater_core::error::Result;
+use highwater_core::key::Key;
+use highwater_core::metrics::Role;
+use highwater_core::record::{Batch, Data, ExchangeData};
+use highwater_core::shell::{Inlet, Logic, ShellBuilder};
+use highwater_core::time::EventTime;
+use highwater_state::{Hashed, HeapBackend};
+
+use crate::key_by::{KeyedStream, backend};
+use crate::keyed_state::States;
+use crate::process::{ProcessContext, ProcessTimers};
+use crate::stream::{Processed, drain};
+
+/// What happens to the records of two streams and the timers of a key, after Flink's
+/// `KeyedCoProcessFunction`. Between the two streams there is no order.
+pub trait KeyedCoProcessFunction<K: Key, A: Data, B: Data>: 'static {
+    /// What it emits.
+    type Out: Data;
+
+    /// Makes the states, once per worker, before the first record.
+    ///
+    /// # Errors
+    /// When two states have the same name.
+    fn open(&mut self, _states: &mut States<K>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Works on one record of the first stream.
+    fn process_left(&mut self, value: A, cx: &mut ProcessContext<'_, '_, K, Self::Out>);
+
+    /// Works on one record of the second stream.
+    fn process_right(&mut self, value: B, cx: &mut ProcessContext<'_, '_, K, Self::Out>);
+
+    /// Works on a timer of the key that has come.
+    ///
+    /// - `time`: the time it was set for, in ms.
+    fn on_timer(&mut self, _time: i64, _cx: &mut ProcessContext<'_, '_, K, Self::Out>) {}
+}
+
+/// Two keyed streams side by side.
+pub struct ConnectedStreams<'scope, K, A: Data, FA, B: Data, FB> {
+    left: KeyedStream<'scope, K, A, FA>,
+    right: KeyedStream<'scope, K, B, FB>,
+}
+
+impl<K, A: Data, FA, B: Data, FB> std::fmt::Debug for ConnectedStreams<'_, K, A, FA, B, FB> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ConnectedStreams")
+            .field("left", &self.left)
+            .field("right", &self.right)
+            .finish()
+    }
+}
+
+impl<'scope, K: Key, A: ExchangeData, FA: Fn(&A) -> K + 'static> KeyedStream<'scope, K, A, FA> {
+    /// Puts another stream with the same keys beside this one.
+    #[must_use]
+    pub fn connect<B: ExchangeData, FB: Fn(&B) -> K + 'static>(
+        &self,
+        right: &KeyedStream<'scope, K, B, FB>,
+    ) -> ConnectedStreams<'scope, K, A, FA, B, FB> {
+        ConnectedStreams { left: self.clone(), right: right.clone() }
+    }
+}
+
+impl<'scope, K, A, FA, B, FB> ConnectedStreams<'scope, K, A, FA, B, FB>
+where
+    K: Key,
+    A: ExchangeData,
+    B: ExchangeData,
+    FA: Fn(&A) -> K + 'static,
+    FB: Fn(&B) -> K + 'static,
+{
+    /// Runs a function on the records of both streams.
+    ///
+    /// - `output`: what it emits, on the worker that owns the key.
+    /// - `state`: its states and timers, until it clears them.
+    #[must_use]
+    pub fn process<P>(&self, function: P) -> Processed<'scope, P::Out>
+    where
+        P: KeyedCoProcessFunction<K, A, B>,
+    {
+        self.operator("co_process", move |backend, keys| CoProcess::new(backend, keys, function))
+    }
+
+    /// Adds an operator with two inputs behind the streams.
+    pub(crate) fn operator<L>(
+        &self,
+        kind: &str,
+        logic: impl FnOnce(HeapBackend, (Rc<FA>, Rc<FB>)) -> Result<L> + 'scope,
+    ) -> Processed<'scope, L::Out>
+    where
+        L: Logic<Left = A, Right = B>,
+    {
+        let (left, right) = (self.left.stream.consumed(), self.right.stream.consumed());
+        let keys = (Rc::clone(&self.left.key), Rc::clone(&self.right.key));
+        Processed::new(self.left.stream.env(), kind, move |env, identity, sides| {
+            let dataflow = env.dataflow();
+            let (left, right) = (left.built(env)?, right.built(env)?);
+            let (by_left, by_right) = (Rc::clone(&keys.0), Rc::clone(&keys.1));
+            let builder = ShellBuilder {
+                uid: identity.uid(),
+                name: identity.name(),
+                role: Role::Operator,
+                left: Inlet::by_key(dataflow, left, move |value| by_left(value)),
+                right: Some(Inlet::by_key(dataflow, right, move |value| by_right(value))),
+                sides,
+                follows_input: true,
+            };
+            builder.build(dataflow, || logic(backend(env), keys))
+        })
+    }
+}
+
+/// Runs a keyed function of two streams.
+pub(crate) struct CoProcess<K: Key, A, FA, B, FB, P> {
+    keys: (Rc<FA>, Rc<FB>),
+    function: P,
+    states: States<K>,
+    timers: ProcessTimers<K>,
+    values: std::marker::PhantomData<fn() -> (A, B)>,
+}
+
+impl<K: Key, A: Data, FA, B: Data, FB, P> CoProcess<K, A, FA, B, FB, P>
+where
+    P: KeyedCoProcessFunction<K, A, B>,
+{
+    pub(crate) fn new(
+        backend: HeapBackend,
+        keys: (Rc<FA>, Rc<FB>), mut function: P) -> Result<Self> {
+        let mut states = States::new(backend);
+        function.open(&mut states)?;
+        let (timers, values) = (ProcessTimers::default(), std::marker::PhantomData);
+        Ok(CoProcess { keys, function, states, timers, values })
+    }
+
+    fn run(
+        &mut self,
+        key: &K,
+        event_time: EventTime,
+        cx: &mut Context<'_, P::Out>,
+        part: impl FnOnce(&mut P, &mut ProcessContext<'_, '_, K, P::Out>),
+    ) {
+        let (states, timers) = (&mut self.states, &mut self.timers);
+        let key = Hashed::new(key);
+        part(&mut self.function, &mut ProcessContext { cx, key, event_time, states, timers });
+    }
+}
+
+impl<K, A, FA, B, FB, P> Logic for CoProcess<K, A, FA, B, FB, P>
+where
+    K: Key,
+    A: Data,
+    B: Data,
+    FA: Fn(&A) -> K + 'static,
+    FB: Fn(&B) -> K + 'static,
+    P: KeyedCoProcessFunction<K, A, B>,
+{
+    type Left = A;
+    type Right = B;
+    type Out = P::Out;
+
+    fn left(&mut self, batch: &mut Batch<A>, cx: &mut Context<'_, P::Out>) {
+        for (event_time, value) in drain(batch) {
+            let key = (self.keys.0)(&value);
+            self.run(&key, event_time, cx, |function, cx| function.process_left(value, cx));
+        }
+    }
+
+    fn right(&mut self, batch: &mut Batch<B>, cx: &mut Context<'_, P::Out>) {
+        for (event_time, value) in drain(batch) {
+            let key = (self.keys.1)(&value);
+            self.run(&key, event_time, cx, |function, cx| function.process_right(value, cx));
+        }
+    }
+
+    fn fire(&mut self, watermark: i64, cx: &mut Context<'_, P::Out>) -> Option<i64> {
+        while let Some(first) = self.timers.first_event().filter(|t| *t <= watermark) {
+            if cx.should_yield() {
+                return Some(first);
+            }
+            if let Some((time, key)) = self.timers.pop_event(watermark) {
+                cx.count_fired(1);
+                self.run(&key, time, cx, |function, cx| function.on_timer(time, cx));
+            }
+        }
+        None
+    }
+
+    fn fire_processing(&mut self, now_ms: i64, cx: &mut Context<'_, P::Out>) {
+        while !cx.should_yield()
+            && let Some((time, key)) = self.timers.pop_processing(now_ms)
+        {
+            cx.count_fired(1);
+            self.run(&key, time, cx, |function, cx| function.on_timer(time, cx));
+        }
+    }
+
+    fn first_timer(&self) -> Option<i64> {
+        self.timers.first_event()
+    }
+
+    fn first_processing_timer(&self) -> Option<i64> {
+        self.timers.first_processing()
+    }
+}

@@ -1,0 +1,209 @@
+//! Keyed process functions: user code with state and timers for each key.
+//!
+//! **Sources**: Flink's `KeyedProcessFunction`, `KeyedProcessOperator`.
+
+use std::convert::Infallible;
+use std::rc::Rc;
+
+use highwater_core::OutputTag;
+use highwater_core::context::Context;
+use highwater_core::error::Result;
+use highwater_core::key::Key;
+use highwater_core::record::{Data, ExchangeData};
+use highwater_core::time::EventTime;
+use highwater_state::{Hashed, StateValue, Timers};
+
+use crate::connect::{CoProcess, KeyedCoProcessFunction};
+use crate::key_by::KeyedStream;
+use crate::keyed_state::{States, ValueState};
+use crate::stream::Processed;
+
+/// What happens to the records and timers of a key, after Flink's `KeyedProcessFunction`.
+///
+/// # Contract
+/// - *State by key*: what must be remembered for a key lives in states made in `open`; fields of
+///   the function itself are shared by all keys of the worker and are not part of checkpoints.
+pub trait KeyedProcessFunction<K: Key, T: Data>: 'static {
+    /// What it emits.
+    type Out: Data;
+
+    /// Makes the states, once per worker, before the first record.
+    ///
+    /// # Errors
+    /// When two states have the same name.
+    fn open(&mut self, _states: &mut States<K>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Works on one record.
+    fn process_element(&mut self, value: T, cx: &mut ProcessContext<'_, '_, K, Self::Out>);
+
+    /// Works on a timer of the key that has come.
+    ///
+    /// - `time`: the time it was set for, in ms.
+    fn on_timer(&mut self, _time: i64, _cx: &mut ProcessContext<'_, '_, K, Self::Out>) {}
+}
+
+/// The timers of a process function on one worker.
+#[derive(Debug)]
+pub(crate) struct ProcessTimers<K> {
+    event: Timers<K, ()>,
+    processing: Timers<K, ()>,
+}
+
+impl<K: Key> Default for ProcessTimers<K> {
+    fn default() -> Self {
+        ProcessTimers { event: Timers::default(), processing: Timers::default() }
+    }
+}
+
+impl<K: Key> ProcessTimers<K> {
+    pub(crate) fn first_event(&self) -> Option<i64> {
+        self.event.first()
+    }
+
+    pub(crate) fn first_processing(&self) -> Option<i64> {
+        self.processing.first()
+    }
+
+    /// Takes the first event-time timer that has come.
+    pub(crate) fn pop_event(&mut self, watermark: i64) -> Option<(i64, K)> {
+        self.event.pop(watermark).map(|(time, key, ())| (time, key))
+    }
+
+    /// Takes the first processing-time timer that has come.
+    pub(crate) fn pop_processing(&mut self, now_ms: i64) -> Option<(i64, K)> {
+        self.processing.pop(now_ms).map(|(time, key, ())| (time, key))
+    }
+}
+
+/// What a process function may use: the current key, its states and timers, and the outputs.
+#[derive(Debug)]
+pub struct ProcessContext<'a, 'b, K: Key, O: Data> {
+    pub(crate) cx: &'a mut Context<'b, O>,
+    pub(crate) key: Hashed<'a, K>,
+    pub(crate) event_time: EventTime,
+    pub(crate) states: &'a mut States<K>,
+    pub(crate) timers: &'a mut ProcessTimers<K>,
+}
+
+impl<K: Key, O: Data> ProcessContext<'_, '_, K, O> {
+    /// Returns the key of the record or timer.
+    #[must_use]
+    pub fn key(&self) -> &K {
+        self.key.key
+    }
+
+    /// Returns the event time of the record, or the time of the timer, in ms.
+    #[must_use]
+    pub fn event_time(&self) -> EventTime {
+        self.event_time
+    }
+
+    /// Returns the watermark: no record with an event time at or below it is on time any more.
+    #[must_use]
+    pub fn watermark(&self) -> i64 {
+        self.cx.watermark()
+    }
+
+    /// Returns the processing time, in ms since 1970.
+    #[must_use]
+    pub fn processing_time(&self) -> i64 {
+        self.cx.processing_time()
+    }
+
+    /// Emits a value at the event time of the record or timer.
+    pub fn emit(&mut self, value: O) {
+        self.cx.emit(self.event_time, value);
+    }
+
+    /// Emits a value into the side output with this tag, at the same event time.
+    pub fn emit_to<X: Data>(&mut self, tag: &OutputTag<X>, value: X) {
+        self.cx.emit_to(tag, self.event_time, value);
+    }
+
+    /// Returns the value of a state for the current key.
+    #[must_use]
+    pub fn get<V: StateValue>(&self, state: ValueState<V>) -> Option<&V> {
+        self.states.get(state, self.key)
+    }
+
+    /// Returns the value of a state for the current key, to be changed; made by default first.
+    pub fn get_mut<V: StateValue + Default>(&mut self, state: ValueState<V>) -> &mut V {
+        self.states.get_mut(state, self.key)
+    }
+
+    /// Stores the value of a state for the current key.
+    pub fn set<V: StateValue>(&mut self, state: ValueState<V>, value: V) {
+        self.states.set(state, self.key, value);
+    }
+
+    /// Takes the value of a state for the current key, and leaves none.
+    pub fn take<V: StateValue>(&mut self, state: ValueState<V>) -> Option<V> {
+        self.states.take(state, self.key)
+    }
+
+    /// Sets a timer for the current key that fires when the watermark reaches `time`, in ms. The
+    /// same time twice is one timer; a time that has passed fires when the watermark next moves.
+    pub fn set_event_timer(&mut self, time: i64) {
+        self.timers.event.set(time, self.key.key.clone(), ());
+    }
+
+    /// Deletes an event-time timer of the current key; nothing happens if there is none.
+    pub fn delete_event_timer(&mut self, time: i64) {
+        self.timers.event.delete(time, self.key.key.clone(), ());
+    }
+
+    /// Sets a timer for the current key that fires when the clock reaches `time_ms` since 1970.
+    pub fn set_processing_timer(&mut self, time_ms: i64) {
+        self.timers.processing.set(time_ms, self.key.key.clone(), ());
+    }
+
+    /// Deletes a processing-time timer of the current key; nothing happens if there is none.
+    pub fn delete_processing_timer(&mut self, time_ms: i64) {
+        self.timers.processing.delete(time_ms, self.key.key.clone(), ());
+    }
+}
+
+impl<'scope, K: Key, T: ExchangeData, F: Fn(&T) -> K + 'static> KeyedStream<'scope, K, T, F> {
+    /// Runs a process function on every record.
+    ///
+    /// - `function`: the function; every worker makes its own when the program is called on it.
+    /// - `output`: what it emits, on the worker that owns the key.
+    /// - `state`: its states and timers, until it clears them.
+    #[must_use]
+    pub fn process<P: KeyedProcessFunction<K, T>>(&self, function: P) -> Processed<'scope, P::Out> {
+        self.operator("process", move |backend, key, _| {
+            let no_key: Rc<fn(&Infallible) -> K> = Rc::new(|never| match *never {});
+            CoProcess::new(backend, (key, no_key), OneSided(function))
+        })
+    }
+}
+
+/// A function of one stream as one of two streams, the second of which never has a record.
+struct OneSided<P>(P);
+
+impl<K, T, P> KeyedCoProcessFunction<K, T, Infallible> for OneSided<P>
+where
+    K: Key,
+    T: Data,
+    P: KeyedProcessFunction<K, T>,
+{
+    type Out = P::Out;
+
+    fn open(&mut self, states: &mut States<K>) -> Result<()> {
+        self.0.open(states)
+    }
+
+    fn process_left(&mut self, value: T, cx: &mut ProcessContext<'_, '_, K, P::Out>) {
+        self.0.process_element(value, cx);
+    }
+
+    fn process_right(&mut self, never: Infallible, _: &mut ProcessContext<'_, '_, K, P::Out>) {
+        match never {}
+    }
+
+    fn on_timer(&mut self, time: i64, cx: &mut ProcessContext<'_, '_, K, P::Out>) {
+        self.0.on_timer(time, cx);
+    }
+}

@@ -1,0 +1,309 @@
+//! Streams: what a program names, transforms and joins.
+
+use std::rc::Rc;
+
+use highwater_core::error::Result;
+use highwater_core::metrics::Role;
+use highwater_core::record::{Batch, Data};
+use highwater_core::shell::{Built, Inlet, Logic, ShellBuilder, SideRequest, Stage};
+
+use crate::environment::Env;
+use crate::node::{Identity, Node, Pending};
+
+/// A stream of `T`, after Flink's `DataStream`. Cloning it is cheap and means the same stream.
+pub struct DataStream<'scope, T: Data> {
+    env: Env<'scope>,
+    node: Rc<Node<'scope, T>>,
+}
+
+impl<T: Data> Clone for DataStream<'_, T> {
+    fn clone(&self) -> Self {
+        DataStream { env: self.env.clone(), node: Rc::clone(&self.node) }
+    }
+}
+
+impl<T: Data> std::fmt::Debug for DataStream<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DataStream").field("operator", self.node.identity()).finish_non_exhaustive()
+    }
+}
+
+/// What can be given a name and a uid: the operator that a stream comes from.
+pub trait Named: Sized {
+    /// Returns the identity of the operator.
+    #[doc(hidden)]
+    fn identity(&self) -> &Identity;
+
+    /// Names the operator for people: in messages, logs and metrics.
+    #[must_use]
+    fn name(self, name: &str) -> Self {
+        self.identity().set_name(name);
+        self
+    }
+
+    /// Gives the operator a stable identity: its state is found again by it, wherever the operator
+    /// stands in a later version of the program. Two equal uids in a job are an error.
+    #[must_use]
+    fn uid(self, uid: &str) -> Self {
+        self.identity().set_uid(uid);
+        self
+    }
+}
+
+impl<T: Data> Named for DataStream<'_, T> {
+    fn identity(&self) -> &Identity {
+        self.node.identity()
+    }
+}
+
+impl<'scope, T: Data> DataStream<'scope, T> {
+    pub(crate) fn new(env: Env<'scope>, node: Rc<Node<'scope, T>>) -> Self {
+        DataStream { env, node }
+    }
+
+    pub(crate) fn env(&self) -> &Env<'scope> {
+        &self.env
+    }
+
+    /// Counts one more consumer and returns the node.
+    pub(crate) fn consumed(&self) -> Rc<Node<'scope, T>> {
+        self.node.consume();
+        Rc::clone(&self.node)
+    }
+
+    /// Builds the stream.
+    pub(crate) fn built(node: &Node<'scope, T>, env: &Env<'scope>) -> Result<Built<'scope, T>> {
+        node.built(env)
+    }
+
+    /// Adds a stateless step, which shares an operator with the steps around it.
+    pub(crate) fn stage<U: Data>(&self, kind: &str, stage: Stage<T, U>) -> DataStream<'scope, U> {
+        let input = self.consumed();
+        self.env.node(self.env.identity(kind), move |env, identity| {
+            input.take(env)?.then(env, identity, stage)
+        })
+    }
+
+    /// Turns every value into another. Event times stay.
+    ///
+    /// - `output`: one record for each, on the same worker, in the same order.
+    #[must_use]
+    pub fn map<U: Data>(&self, mut f: impl FnMut(T) -> U + 'static) -> DataStream<'scope, U> {
+        self.stage(
+            "map",
+            Box::new(move |batch, out| {
+                out.extend(batch.drain(..).map(|record| highwater_core::Record {
+                    event_time: record.event_time,
+                    value: f(record.value),
+                }));
+            }),
+        )
+    }
+
+    /// Keeps the records whose value passes the test.
+    ///
+    /// - `output`: those records, on the same worker, in the same order.
+    #[must_use]
+    pub fn filter(&self, mut test: impl FnMut(&T) -> bool + 'static) -> DataStream<'scope, T> {
+        self.stage(
+            "filter",
+            Box::new(move |batch, out| {
+                if out.is_empty() {
+                    std::mem::swap(batch, out);
+                    out.retain(|record| test(&record.value));
+                } else {
+                    out.extend(batch.drain(..).filter(|record| test(&record.value)));
+                }
+            }),
+        )
+    }
+
+    /// Turns every value into any number of others. Event times stay.
+    ///
+    /// - `output`: the results, on the same worker, in the same order.
+    #[must_use]
+    pub fn flat_map<U: Data, I: IntoIterator<Item = U>>(
+        &self,
+        mut f: impl FnMut(T) -> I + 'static,
+    ) -> DataStream<'scope, U> {
+        self.stage(
+            "flat_map",
+            Box::new(move |batch, out| {
+                for record in batch.drain(..) {
+                    let event_time = record.event_time;
+                    let values = f(record.value).into_iter();
+                    out.extend(values.map(|value| highwater_core::Record { event_time, value }));
+                }
+            }),
+        )
+    }
+
+    /// Shows every value, with its event time in ms, to `look` and passes it on.
+    #[must_use]
+    pub fn inspect(&self, mut look: impl FnMut(i64, &T) + 'static) -> DataStream<'scope, T> {
+        self.stage(
+            "inspect",
+            Box::new(move |batch, out| {
+                batch.iter().for_each(|record| look(record.event_time, &record.value));
+                out.append(batch);
+            }),
+        )
+    }
+
+    /// Merges the stream with others of the same type; merged with itself it comes twice.
+    ///
+    /// - `output`: all records, in no particular order between the streams; the watermark is the
+    ///   least of theirs.
+    #[must_use]
+    pub fn union(&self, others: &[&DataStream<'scope, T>]) -> DataStream<'scope, T> {
+        let all = std::iter::once(&self).chain(others).map(|stream| stream.consumed());
+        let inputs: Vec<_> = all.collect();
+        self.env.node(self.env.identity("union"), move |env, identity| {
+            env.dataflow().add(&identity.uid(), &identity.name())?;
+            let streams = inputs.iter().map(|input| input.built(env));
+            let streams = streams.collect::<Result<Vec<_>>>()?;
+            Ok(Pending::built(Built::union(env.dataflow(), streams)))
+        })
+    }
+
+    /// Adds an operator with one input behind this stream.
+    ///
+    /// - `inlet`: how records get to it.
+    /// - `logic`: makes its logic on this worker; the flag says whether the job is in batch mode.
+    pub(crate) fn operator<L>(
+        &self,
+        kind: &str,
+        inlet: impl FnOnce(&Env<'scope>, Built<'scope, T>) -> Inlet<'scope, T> + 'scope,
+        logic: impl FnOnce(&Env<'scope>, bool) -> Result<L> + 'scope,
+    ) -> Processed<'scope, L::Out>
+    where
+        L: Logic<Left = T, Right = std::convert::Infallible>,
+    {
+        let shape = Shape { role: Role::Operator, follows_input: true };
+        self.operator_of(kind, shape, inlet, logic)
+    }
+
+    /// As [`operator`](Self::operator), for operators that differ in shape.
+    pub(crate) fn operator_of<L>(
+        &self,
+        kind: &str,
+        shape: Shape,
+        inlet: impl FnOnce(&Env<'scope>, Built<'scope, T>) -> Inlet<'scope, T> + 'scope,
+        logic: impl FnOnce(&Env<'scope>, bool) -> Result<L> + 'scope,
+    ) -> Processed<'scope, L::Out>
+    where
+        L: Logic<Left = T, Right = std::convert::Infallible>,
+    {
+        let input = self.consumed();
+        Processed::new(&self.env, kind, move |env, identity, sides| {
+            let built = DataStream::built(&input, env)?;
+            let builder = ShellBuilder {
+                uid: identity.uid(),
+                name: identity.name(),
+                role: shape.role,
+                left: inlet(env, built),
+                right: None,
+                sides,
+                follows_input: shape.follows_input,
+            };
+            let batch_mode = env.is_batch()?;
+            builder.build(env.dataflow(), || logic(env, batch_mode))
+        })
+    }
+}
+
+/// How an operator differs from most.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    pub(crate) role: Role,
+    /// False for operators that make watermarks of their own.
+    pub(crate) follows_input: bool,
+}
+
+/// The main output of an operator that may have side outputs.
+pub struct Processed<'scope, T: Data> {
+    stream: DataStream<'scope, T>,
+    sides: Sides<'scope>,
+}
+
+/// The side outputs that somebody listens to.
+type Sides<'scope> = Rc<std::cell::RefCell<Vec<SideRequest<'scope>>>>;
+
+impl<T: Data> std::fmt::Debug for Processed<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.stream.fmt(f)
+    }
+}
+
+impl<T: Data> Clone for Processed<'_, T> {
+    fn clone(&self) -> Self {
+        Processed { stream: self.stream.clone(), sides: Rc::clone(&self.sides) }
+    }
+}
+
+impl<'scope, T: Data> std::ops::Deref for Processed<'scope, T> {
+    type Target = DataStream<'scope, T>;
+    fn deref(&self) -> &Self::Target {
+        &self.stream
+    }
+}
+
+impl<T: Data> Named for Processed<'_, T> {
+    fn identity(&self) -> &Identity {
+        self.stream.identity()
+    }
+}
+
+impl<'scope, T: Data> Processed<'scope, T> {
+    /// Adds a node that is an operator with side outputs.
+    pub(crate) fn new(
+        env: &Env<'scope>,
+        kind: &str,
+        build: impl FnOnce(&Env<'scope>, &Identity, Vec<SideRequest<'scope>>) -> Result<Built<'scope, T>>
+        + 'scope,
+    ) -> Self {
+        let sides: Sides<'scope> = Rc::default();
+        let requested = Rc::clone(&sides);
+        let stream = env.node(env.identity(kind), move |env, identity| {
+            let sides = requested.take();
+            Ok(Pending::built(build(env, identity, sides)?))
+        });
+        Processed { stream, sides }
+    }
+
+    /// Returns the side output with this tag, after Flink's `getSideOutput`.
+    ///
+    /// - `output`: what the operator emits under the tag; nothing if it never does.
+    #[must_use]
+    pub fn side_output<X: Data>(
+        &self,
+        tag: &highwater_core::OutputTag<X>,
+    ) -> DataStream<'scope, X> {
+        let place = Rc::new(std::cell::RefCell::new(None));
+        let found = Rc::clone(&place);
+        let request = SideRequest::new(tag.clone(), move |built| {
+            *place.borrow_mut() = Some(built);
+        });
+        self.sides.borrow_mut().push(request);
+        let operator = self.stream.consumed();
+        let env = self.stream.env();
+        env.node(env.identity("side_output"), move |env, _| {
+            operator.built(env)?;
+            match found.take() {
+                Some(built) => Ok(Pending::built(built)),
+                None => unreachable!("an operator connects its side outputs when it is built"),
+            }
+        })
+    }
+
+    /// Returns the stream without its side outputs.
+    #[must_use]
+    pub fn stream(&self) -> DataStream<'scope, T> {
+        self.stream.clone()
+    }
+}
+
+/// Moves the records of a batch, one by one.
+pub(crate) fn drain<T>(batch: &mut Batch<T>) -> impl Iterator<Item = (i64, T)> + '_ {
+    batch.drain(..).map(|record| (record.event_time, record.value))
+}

@@ -1,0 +1,193 @@
+//! Watermark strategies: how records get their event times, and how far event time has come.
+//!
+//! Called on a source, or on stateless steps behind one, a strategy works inside the source: one
+//! generator per split, merged by minimum. Anywhere else it is an operator of its own that forgets
+//! the watermarks of its input.
+//!
+//! **Sources**: Flink's `WatermarkStrategy`.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use highwater_core::context::Context;
+use highwater_core::metrics::Role;
+use highwater_core::record::{Batch, Data};
+use highwater_core::shell::{Assign, Inlet, Logic, ShellBuilder, Strategy};
+use highwater_core::time::EventTime;
+use highwater_core::watermark::{
+    BoundedOutOfOrderness, NoWatermarks, WatermarkGenerator, of_stamp, to_stamp,
+};
+
+use crate::node::Pending;
+use crate::stream::{DataStream, drain};
+
+type MakeGenerator<T> = Rc<dyn Fn() -> Box<dyn WatermarkGenerator<T>>>;
+
+/// How records get event times and watermarks, after Flink's `WatermarkStrategy`.
+///
+/// - `F`: the function that reads the event time from a value.
+#[derive(Clone)]
+pub struct Watermarks<T, F = fn(&T) -> EventTime> {
+    generator: MakeGenerator<T>,
+    event_time: Option<F>,
+    idleness: Option<Duration>,
+}
+
+impl<T, F> std::fmt::Debug for Watermarks<T, F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watermarks").field("idleness", &self.idleness).finish_non_exhaustive()
+    }
+}
+
+impl<T: Data> Watermarks<T> {
+    /// Event times never go back within a split.
+    #[must_use]
+    pub fn monotonous() -> Self {
+        Self::bounded(Duration::ZERO)
+    }
+
+    /// Event times go back by at most `out_of_orderness`: the watermark is the greatest event time,
+    /// less that, less 1 ms.
+    #[must_use]
+    pub fn bounded(out_of_orderness: Duration) -> Self {
+        let delay_ms = millis(out_of_orderness);
+        Self::custom(move || BoundedOutOfOrderness::new(delay_ms))
+    }
+
+    /// There are no watermarks before the end of the input.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::custom(|| NoWatermarks)
+    }
+
+    /// A generator of one's own; `make` is called once per split.
+    pub fn custom<G: WatermarkGenerator<T>>(make: impl Fn() -> G + 'static) -> Self {
+        let generator: MakeGenerator<T> = Rc::new(move || Box::new(make()));
+        Watermarks { generator, event_time: None, idleness: None }
+    }
+}
+
+impl<T: Data, F> Watermarks<T, F> {
+    /// Reads the event time, in ms since 1970, from each value. Without it, records keep the event
+    /// time that their source gave them.
+    #[must_use]
+    pub fn event_time<G: Fn(&T) -> EventTime + 'static>(self, event_time: G) -> Watermarks<T, G> {
+        let Watermarks { generator, idleness, .. } = self;
+        Watermarks { generator, event_time: Some(event_time), idleness }
+    }
+
+    /// Leaves a split out of the minimum when it has had no record for this long, in processing
+    /// time, until it has one again.
+    #[must_use]
+    pub fn with_idleness(self, idleness: Duration) -> Self {
+        Watermarks { idleness: Some(idleness), ..self }
+    }
+}
+
+impl<T: Data, F: Fn(&T) -> EventTime + 'static> Watermarks<T, F> {
+    fn strategy(self) -> Strategy<T> {
+        let assign = self.event_time.map(|event_time| -> Assign<T> {
+            Box::new(move |batch: &mut Batch<T>| {
+                for record in batch {
+                    record.event_time = event_time(&record.value);
+                }
+            })
+        });
+        let generator = self.generator;
+        Strategy { assign, generator: Box::new(move || generator()), idleness: self.idleness }
+    }
+}
+
+/// A duration in whole ms.
+pub(crate) fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+impl<'scope, T: Data> DataStream<'scope, T> {
+    /// Gives the records event times and makes watermarks of them.
+    ///
+    /// - `output`: the same records, on the same worker, in the same order. The watermark moves on
+    ///   the grid of `--watermark-interval`, in batch mode only at the end.
+    #[must_use]
+    pub fn watermarks<F>(&self, watermarks: Watermarks<T, F>) -> DataStream<'scope, T>
+    where
+        F: Fn(&T) -> EventTime + 'static,
+    {
+        let input = self.consumed();
+        let env = self.env();
+        env.node(env.identity("watermarks"), move |env, identity| {
+            let mut strategy = Some(watermarks.strategy());
+            let built = input.take(env)?.build(env, &mut strategy)?;
+            let Some(strategy) = strategy else { return Ok(Pending::built(built)) };
+            let dataflow = env.dataflow();
+            let builder = ShellBuilder {
+                uid: identity.uid(),
+                name: identity.name(),
+                role: Role::Operator,
+                left: Inlet::straight(dataflow, built),
+                right: None,
+                sides: Vec::new(),
+                follows_input: false,
+            };
+            let interval_ms = millis(dataflow.job().config().watermark_interval);
+            let now_ms = dataflow.job().now_ms();
+            let batch_mode = env.is_batch()?;
+            let logic = || Ok(Assigner::new(strategy, interval_ms, now_ms, batch_mode));
+            Ok(Pending::built(builder.build(dataflow, logic)?))
+        })
+    }
+}
+
+/// Assigns event times and watermarks in the middle of a dataflow.
+struct Assigner<T> {
+    assign: Option<Assign<T>>,
+    generator: Box<dyn WatermarkGenerator<T>>,
+    promised: i64,
+    batch_mode: bool,
+    interval_ms: i64,
+    /// When the watermark moves next, in ms since 1970.
+    tick_ms: i64,
+}
+
+impl<T> Assigner<T> {
+    fn new(strategy: Strategy<T>, interval_ms: i64, now_ms: i64, batch_mode: bool) -> Self {
+        Assigner {
+            assign: strategy.assign,
+            generator: (strategy.generator)(),
+            promised: i64::MIN,
+            batch_mode,
+            interval_ms,
+            tick_ms: now_ms + interval_ms,
+        }
+    }
+}
+
+impl<T: Data> Logic for Assigner<T> {
+    type Left = T;
+    type Right = std::convert::Infallible;
+    type Out = T;
+
+    fn left(&mut self, batch: &mut Batch<T>, cx: &mut Context<'_, T>) {
+        if let Some(assign) = &mut self.assign {
+            assign(batch);
+        }
+        self.generator.on_batch(batch);
+        for (event_time, value) in drain(batch) {
+            cx.emit(event_time, value);
+        }
+    }
+
+    fn first_processing_timer(&self) -> Option<i64> {
+        (!self.batch_mode).then_some(self.tick_ms)
+    }
+
+    fn fire_processing(&mut self, now_ms: i64, _cx: &mut Context<'_, T>) {
+        self.tick_ms = now_ms - now_ms.rem_euclid(self.interval_ms) + self.interval_ms;
+        let watermark = self.generator.on_periodic_emit().map_or(i64::MIN, to_stamp);
+        self.promised = self.promised.max(watermark);
+    }
+
+    fn promise(&mut self, stamp: i64, _now_ms: i64) -> i64 {
+        if of_stamp(stamp) == i64::MAX { i64::MAX } else { self.promised }
+    }
+}

@@ -1,0 +1,142 @@
+//! The options that every program has: workers, mode, intervals, logs and metrics.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::TypedValueParser;
+use clap::{Args, Parser, ValueEnum};
+use highwater_core::config::{MIN_WATERMARK_INTERVAL, Mode};
+use highwater_core::error::{Error, Result};
+use highwater_core::key::MAX_PARALLELISM;
+use tracing_subscriber::EnvFilter;
+
+/// What a job is run with.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// The options of the engine.
+    pub engine: highwater_core::config::Config,
+    /// Whether to show how far the job has come, and what it came to.
+    pub progress: bool,
+    /// Where to write the metrics.
+    pub metrics: Option<PathBuf>,
+}
+
+impl Config {
+    /// Returns the default options with this many workers, without progress or logs.
+    #[must_use]
+    pub fn workers(workers: usize) -> Self {
+        Config { engine: highwater_core::config::Config::workers(workers), ..Config::default() }
+    }
+
+    /// Reads the options from the command line of a program that has none of its own.
+    ///
+    /// Prints help, or a sentence about what is wrong, and ends the process when asked to or when
+    /// the command line is not understood (exit code 2).
+    ///
+    /// # Errors
+    /// When an option has a value that is not allowed.
+    pub fn from_args() -> Result<Self> {
+        #[derive(Parser)]
+        struct OptionsOnly {
+            #[command(flatten)]
+            job: JobOptions,
+        }
+        OptionsOnly::parse().job.config()
+    }
+}
+
+/// The options of a job on the command line, to be flattened into the options of a program:
+/// `#[command(flatten)] job: JobOptions`.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Job options")]
+pub struct JobOptions {
+    /// Worker threads
+    #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = workers())]
+    pub workers: usize,
+
+    /// How bounded sources are treated
+    #[arg(long, value_enum, default_value_t = ModeOption::Streaming)]
+    pub mode: ModeOption,
+
+    /// How often sources move their watermark; 10ms or more
+    #[arg(long, value_name = "DURATION", default_value = "200ms", value_parser = interval)]
+    pub watermark_interval: Duration,
+
+    /// Key groups; by default 1.5 times the workers, as a power of two from 128 to 32768
+    #[arg(long, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_PARALLELISM)))]
+    pub max_parallelism: Option<u32>,
+
+    /// Records per second that each source may emit
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub rate: Option<u64>,
+
+    /// What to log: error, warn, info, debug, trace, or a filter such as highwater_core=debug
+    #[arg(long, value_name = "FILTER", default_value = "warn")]
+    pub log: String,
+
+    /// Write metrics into FILE every second and at the end, in the text format of Prometheus
+    #[arg(long, value_name = "FILE")]
+    pub metrics: Option<PathBuf>,
+}
+
+/// The values of `--mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ModeOption {
+    /// Batch when all sources are bounded, else streaming
+    Auto,
+    /// Results appear as soon as the watermark lets them
+    Streaming,
+    /// One watermark, at the end: only final results
+    Batch,
+}
+
+fn workers() -> impl TypedValueParser<Value = usize> {
+    let range = clap::value_parser!(u64).range(1..=u64::from(MAX_PARALLELISM));
+    range.map(|workers| workers as usize)
+}
+
+/// Reads a duration such as `200ms`, `4s`, `60m` or `22h`.
+///
+/// # Errors
+/// A sentence that says what is wrong with it.
+pub fn duration(text: &str) -> Result<Duration, humantime::DurationError> {
+    humantime::parse_duration(text)
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let interval = duration(text).map_err(|error| error.to_string())?;
+    if interval < MIN_WATERMARK_INTERVAL {
+        return Err(format!("it must be {MIN_WATERMARK_INTERVAL:?} or more"));
+    }
+    Ok(interval)
+}
+
+impl JobOptions {
+    /// Starts the log and returns the options of the job.
+    ///
+    /// # Errors
+    /// When an option has a value that is not allowed.
+    pub fn config(&self) -> Result<Config> {
+        let filter = EnvFilter::try_new(&self.log)
+            .map_err(|cause| Error::option("--log", &self.log, format!("a filter ({cause})")))?;
+        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        if log.try_init().is_err() {
+            tracing::debug!("the log was started before");
+        }
+        let engine = highwater_core::config::Config {
+            workers: self.workers,
+            mode: match self.mode {
+                ModeOption::Auto => Mode::Auto,
+                ModeOption::Streaming => Mode::Streaming,
+                ModeOption::Batch => Mode::Batch,
+            },
+            watermark_interval: self.watermark_interval,
+            max_parallelism: self.max_parallelism,
+            rate: self.rate,
+            ..highwater_core::config::Config::default()
+        };
+        engine.check()?;
+        Ok(Config { engine, progress: true, metrics: self.metrics.clone() })
+    }
+}

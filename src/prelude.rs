@@ -1,0 +1,50 @@
+//! Everything an ordinary program needs, in one `use`.
+
+pub use highwater_connectors::collect::Collect;
+pub use highwater_connectors::collection::Collection;
+pub use highwater_connectors::format::csv::CsvFiles;
+pub use highwater_connectors::format::json::JsonLines;
+pub use highwater_connectors::format::text::TextFiles;
+pub use highwater_connectors::generator::Generator;
+pub use highwater_connectors::print::Print;
+pub use highwater_connectors::socket::Socket;
+pub use highwater_core::record::Record;
+pub use highwater_core::side::OutputTag;
+pub use highwater_core::time::EventTime;
+pub use highwater_core::watermark::WatermarkGenerator;
+pub use highwater_core::{Error, Result};
+pub use highwater_operators::connect::KeyedCoProcessFunction;
+pub use highwater_operators::environment::{Env, Summary};
+pub use highwater_operators::key_by::KeyedStream;
+pub use highwater_operators::keyed_state::{States, ValueState};
+pub use highwater_operators::process::{KeyedProcessFunction, ProcessContext};
+pub use highwater_operators::stream::{DataStream, Named, Processed};
+pub use highwater_operators::watermarks::Watermarks;
+
+pub use crate::options::Config;
+
+use std::time::Duration;
+
+/// Returns a duration of `n` milliseconds.
+#[must_use]
+pub const fn millis(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+/// Returns a duration of `n` seconds.
+#[must_use]
+pub const fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+/// Returns a duration of `n` minutes.
+#[must_use]
+pub const fn minutes(n: u64) -> Duration {
+    Duration::from_secs(n * 60)
+}
+
+/// Returns a duration of `n` hours.
+#[must_use]
+pub const fn hours(n: u64) -> Duration {
+    Duration::from_secs(n * 3600)
+}

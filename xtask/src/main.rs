@@ -1,0 +1,131 @@
+//! The commands of a developer: `cargo xtask <command>`.
+//!
+//! ```text
+//! demo          the flights of a year, their table and their picture
+//! test          everything a change must pass
+//! lint          format, clippy, documentation
+//! bench [NAME]  the benchmarks, or some of them
+//! paper [NAME]  the experiment of a paper; without a name the list of them
+//! ```
+//!
+//! Every command is a list of steps, each a program whose command line is printed before it runs.
+//! The first step that fails ends the command, with the exit code of that step. Wrong arguments
+//! end with exit code 2.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line program talks to its user"
+)]
+
+mod error;
+mod step;
+mod system;
+
+mod demo;
+mod paper;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::Error;
+use crate::step::Step;
+
+/// The commands of a highwater developer.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build and run the flights example; print its table and the path of its picture.
+    Demo,
+    /// Run everything a change must pass: unit, integration and documentation tests.
+    Test {
+        /// Arguments for `cargo test`, such as `-p highwater-core` or `window -- --nocapture`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
+        rest: Vec<String>,
+    },
+    /// Check the format, clippy and the documentation, without mercy for warnings.
+    Lint,
+    /// Run benchmarks.
+    Bench {
+        /// The benchmarks to run, files in `benches/` without `.rs`; all when none is given.
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+    },
+    /// Run the experiment of a paper; without a name, list them.
+    Paper {
+        /// The name of the experiment, which is that of the note in `papers/`.
+        #[arg(value_name = "NAME")]
+        name: Option<String>,
+        /// Arguments for the experiment.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
+        rest: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Demo => demo::run(),
+        Command::Test { rest } => test(&rest),
+        Command::Lint => lint(),
+        Command::Bench { names } => bench(&names),
+        Command::Paper { name: None, .. } => paper::list(),
+        Command::Paper { name: Some(name), rest } => paper::run(&name, &rest),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", error.sentence());
+            ExitCode::from(error.code())
+        }
+    }
+}
+
+/// Runs the tests. Plain `cargo test` also builds the examples as programs, which tests run.
+fn test(rest: &[String]) -> Result<(), Error> {
+    system::provide()?;
+    let names_a_package = rest.iter().any(|arg| arg.starts_with("-p") || arg == "--package");
+    let scope = if names_a_package { None } else { Some("--workspace") };
+    Step::cargo("test").args(scope).args(rest).run()
+}
+
+fn lint() -> Result<(), Error> {
+    Step::cargo("fmt").args(["--all", "--check"]).run()?;
+    Step::cargo("clippy").args(["--workspace", "--all-targets", "--", "-D", "warnings"]).run()?;
+    Step::cargo("doc").args(["--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings").run()
+}
+
+fn bench(names: &[String]) -> Result<(), Error> {
+    let step = Step::cargo("bench");
+    if names.is_empty() {
+        return step.args(["--bench", "*"]).run();
+    }
+    names.iter().fold(step, |step, name| step.args(["--bench", name])).run()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn arguments_after_the_name_of_a_paper_belong_to_the_experiment() {
+        let given = ["cargo xtask", "paper", "naiad", "--rounds", "100"];
+        let Command::Paper { name, rest } = Arguments::parse_from(given).command else {
+            panic!("not a paper");
+        };
+        assert_eq!(name.as_deref(), Some("naiad"));
+        assert_eq!(rest, ["--rounds", "100"]);
+    }
+}
