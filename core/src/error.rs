@@ -133,11 +133,7 @@ impl Error {
         value: impl std::fmt::Display,
         expected: impl Into<String>,
     ) -> Self {
-        Error::Option {
-            option: option.into(),
-            value: value.to_string(),
-            expected: expected.into(),
-        }
+        Error::Option { option: option.into(), value: value.to_string(), expected: expected.into() }
     }
 
     /// Returns an error about a file, folder or address that could not be used.

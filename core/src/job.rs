@@ -244,9 +244,8 @@ impl Job {
     /// The first error of a commit; the results that follow it are then thrown away.
     pub fn finish(&self) -> Result<()> {
         let failure = self.take_failure();
-        let mut committables = std::mem::take(
-            &mut *self.committables.lock().unwrap_or_else(PoisonError::into_inner),
-        );
+        let mut committables =
+            std::mem::take(&mut *self.committables.lock().unwrap_or_else(PoisonError::into_inner));
         committables.sort_by_key(|(worker, _)| *worker);
         let mut verdict = failure.map_or(Ok(()), Err);
         for (_, mut committable) in committables {

@@ -14,9 +14,10 @@ use highwater_core::key::Key;
 use highwater_core::record::{Batch, Data, ExchangeData};
 use highwater_core::shell::Logic;
 use highwater_core::time::EventTime;
-use highwater_state::{HeapTable, Hashed, KeyedBackend, KeyedTable, StateValue};
+use highwater_state::{HeapTable, KeyedBackend, KeyedSpace, KeyedTable, StateValue};
 
 use crate::key_by::KeyedStream;
+use crate::keys::Keys;
 use crate::stream::{Processed, drain};
 use crate::window::AggregateFunction;
 
@@ -75,7 +76,16 @@ impl<'scope, K: Key, T: ExchangeData, F: Fn(&T) -> K + 'static> KeyedStream<'sco
             let table: HeapTable<K, (), V> = backend.table("rolling");
             let groups = backend.range().count();
             let end = End { batch_mode, next_group: 0, groups, latest: i64::MIN };
-            Ok(Rolling { table, key, create, add, result, end, types: PhantomData })
+            Ok(Rolling {
+                table,
+                key,
+                create,
+                add,
+                result,
+                end,
+                keys: Keys::default(),
+                types: PhantomData,
+            })
         })
     }
 }
@@ -97,6 +107,7 @@ struct Rolling<K, T, V, R, Table, F, C, A, M> {
     add: A,
     result: M,
     end: End,
+    keys: Keys<K>,
     types: PhantomData<fn() -> (K, T, V, R)>,
 }
 
@@ -117,13 +128,15 @@ where
     type Out = R;
 
     fn left(&mut self, batch: &mut Batch<T>, cx: &mut Context<'_, R>) {
-        for (event_time, value) in drain(batch) {
-            let key = (self.key)(&value);
-            let stored = self.table.get_or_insert_with(Hashed::new(&key), &(), &self.create);
+        self.keys.read(batch, &*self.key);
+        let mut space = self.table.space(&());
+        for (i, (event_time, value)) in drain(batch).enumerate() {
+            let key = self.keys.at(i, &space);
+            let stored = space.get_or_insert_with(key, &self.create);
             (self.add)(stored, value);
             if self.end.batch_mode {
                 self.end.latest = self.end.latest.max(event_time);
-            } else if let Some(result) = (self.result)(&key, stored) {
+            } else if let Some(result) = (self.result)(key.key, stored) {
                 cx.emit(event_time, result);
             }
         }

@@ -24,14 +24,6 @@ pub trait KeyedCoProcessFunction<K: Key, A: Data, B: Data>: 'static {
     /// What it emits.
     type Out: Data;
 
-    /// Makes the states, once per worker, before the first record.
-    ///
-    /// # Errors
-    /// When two states have the same name.
-    fn open(&mut self, _states: &mut States<K>) -> Result<()> {
-        Ok(())
-    }
-
     /// Works on one record of the first stream.
     fn process_left(&mut self, value: A, cx: &mut ProcessContext<'_, '_, K, Self::Out>);
 
@@ -80,14 +72,18 @@ where
 {
     /// Runs a function on the records of both streams.
     ///
+    /// - `make`: makes the function with its states, once per worker, before the first record.
     /// - `output`: what it emits, on the worker that owns the key.
     /// - `state`: its states and timers, until it clears them.
     #[must_use]
-    pub fn process<P>(&self, function: P) -> Processed<'scope, P::Out>
+    pub fn process<P>(
+        &self,
+        make: impl FnOnce(&mut States<K>) -> Result<P> + 'scope,
+    ) -> Processed<'scope, P::Out>
     where
         P: KeyedCoProcessFunction<K, A, B>,
     {
-        self.operator("co_process", move |backend, keys| CoProcess::new(backend, keys, function))
+        self.operator("co_process", move |backend, keys| CoProcess::new(backend, keys, make))
     }
 
     /// Adds an operator with two inputs behind the streams.
@@ -134,9 +130,11 @@ where
 {
     pub(crate) fn new(
         backend: HeapBackend,
-        keys: (Rc<FA>, Rc<FB>), mut function: P) -> Result<Self> {
+        keys: (Rc<FA>, Rc<FB>),
+        make: impl FnOnce(&mut States<K>) -> Result<P>,
+    ) -> Result<Self> {
         let mut states = States::new(backend);
-        function.open(&mut states)?;
+        let function = make(&mut states)?;
         let (timers, values) = (ProcessTimers::default(), std::marker::PhantomData);
         Ok(CoProcess { keys, function, states, timers, values })
     }

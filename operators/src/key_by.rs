@@ -40,10 +40,7 @@ impl<'scope, T: ExchangeData> DataStream<'scope, T> {
     /// - `key`: reads the key; called where the record is sent and where it arrives, so it must
     ///   always give the same key for the same value.
     #[must_use]
-    pub fn key_by<K: Key, F: Fn(&T) -> K + 'static>(
-        &self,
-        key: F,
-    ) -> KeyedStream<'scope, K, T, F> {
+    pub fn key_by<K: Key, F: Fn(&T) -> K + 'static>(&self, key: F) -> KeyedStream<'scope, K, T, F> {
         KeyedStream { stream: self.clone(), key: Rc::new(key), key_type: PhantomData }
     }
 }

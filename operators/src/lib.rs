@@ -11,6 +11,7 @@ pub mod environment;
 pub mod stream;
 pub mod watermarks;
 pub mod key_by;
+mod keys;
 
 pub mod aggregate;
 pub mod keyed_state;

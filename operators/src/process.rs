@@ -21,19 +21,12 @@ use crate::stream::Processed;
 /// What happens to the records and timers of a key, after Flink's `KeyedProcessFunction`.
 ///
 /// # Contract
-/// - *State by key*: what must be remembered for a key lives in states made in `open`; fields of
-///   the function itself are shared by all keys of the worker and are not part of checkpoints.
+/// - *State by key*: what must be remembered for a key lives in states that are made with the
+///   function; its other fields are shared by all keys of the worker and are not part of
+///   checkpoints.
 pub trait KeyedProcessFunction<K: Key, T: Data>: 'static {
     /// What it emits.
     type Out: Data;
-
-    /// Makes the states, once per worker, before the first record.
-    ///
-    /// # Errors
-    /// When two states have the same name.
-    fn open(&mut self, _states: &mut States<K>) -> Result<()> {
-        Ok(())
-    }
 
     /// Works on one record.
     fn process_element(&mut self, value: T, cx: &mut ProcessContext<'_, '_, K, Self::Out>);
@@ -168,14 +161,17 @@ impl<K: Key, O: Data> ProcessContext<'_, '_, K, O> {
 impl<'scope, K: Key, T: ExchangeData, F: Fn(&T) -> K + 'static> KeyedStream<'scope, K, T, F> {
     /// Runs a process function on every record.
     ///
-    /// - `function`: the function; every worker makes its own when the program is called on it.
+    /// - `make`: makes the function with its states, once per worker, before the first record.
     /// - `output`: what it emits, on the worker that owns the key.
     /// - `state`: its states and timers, until it clears them.
     #[must_use]
-    pub fn process<P: KeyedProcessFunction<K, T>>(&self, function: P) -> Processed<'scope, P::Out> {
+    pub fn process<P: KeyedProcessFunction<K, T>>(
+        &self,
+        make: impl FnOnce(&mut States<K>) -> Result<P> + 'scope,
+    ) -> Processed<'scope, P::Out> {
         self.operator("process", move |backend, key, _| {
             let no_key: Rc<fn(&Infallible) -> K> = Rc::new(|never| match *never {});
-            CoProcess::new(backend, (key, no_key), OneSided(function))
+            CoProcess::new(backend, (key, no_key), |states| Ok(OneSided(make(states)?)))
         })
     }
 }
@@ -190,10 +186,6 @@ where
     P: KeyedProcessFunction<K, T>,
 {
     type Out = P::Out;
-
-    fn open(&mut self, states: &mut States<K>) -> Result<()> {
-        self.0.open(states)
-    }
 
     fn process_left(&mut self, value: T, cx: &mut ProcessContext<'_, '_, K, P::Out>) {
         self.0.process_element(value, cx);

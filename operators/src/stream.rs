@@ -259,7 +259,11 @@ impl<'scope, T: Data> Processed<'scope, T> {
     pub(crate) fn new(
         env: &Env<'scope>,
         kind: &str,
-        build: impl FnOnce(&Env<'scope>, &Identity, Vec<SideRequest<'scope>>) -> Result<Built<'scope, T>>
+        build: impl FnOnce(
+            &Env<'scope>,
+            &Identity,
+            Vec<SideRequest<'scope>>,
+        ) -> Result<Built<'scope, T>>
         + 'scope,
     ) -> Self {
         let sides: Sides<'scope> = Rc::default();

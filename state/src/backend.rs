@@ -58,6 +58,14 @@ pub trait KeyedBackend: 'static {
 /// - *Own groups only*: every key belongs to a group in the range of the backend (`debug_assert!`).
 /// - *Fixed order*: whatever iterates does so in an order that depends on the operations alone.
 pub trait KeyedTable<K: Key, N: Namespace, V: StateValue>: 'static {
+    /// The values of one namespace.
+    type Space<'a>: KeyedSpace<K, V>
+    where
+        Self: 'a;
+
+    /// Opens a namespace for several accesses in a row, which is cheaper than one by one.
+    fn space(&mut self, namespace: &N) -> Self::Space<'_>;
+
     /// Returns the value of a key.
     fn get(&self, key: Hashed<'_, K>, namespace: &N) -> Option<&V>;
 
@@ -96,4 +104,14 @@ pub trait KeyedTable<K: Key, N: Namespace, V: StateValue>: 'static {
 
     /// Returns how many values there are in all namespaces.
     fn len(&self) -> usize;
+}
+
+/// The values of one namespace, opened for several accesses.
+pub trait KeyedSpace<K: Key, V: StateValue> {
+    /// Brings the value of a key near, for an access that follows soon; returns whether there is
+    /// one. Touching several keys before changing them lets their cache misses overlap.
+    fn touch(&self, key: Hashed<'_, K>) -> bool;
+
+    /// Returns the value of a key to be changed, made by `make` if there is none.
+    fn get_or_insert_with(&mut self, key: Hashed<'_, K>, make: impl FnOnce() -> V) -> &mut V;
 }

@@ -10,10 +10,9 @@
 use std::cell::Cell;
 
 use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
 use highwater_core::key::{Key, KeyGroupRange, KeyGroups, stable_hash};
 
-use crate::backend::{Hashed, KeyedBackend, KeyedTable, Namespace, StateValue};
+use crate::backend::{Hashed, KeyedBackend, KeyedSpace, KeyedTable, Namespace, StateValue};
 
 /// Makes tables in memory.
 #[derive(Clone, Copy, Debug)]
@@ -130,7 +129,83 @@ impl<K: Key, N: Namespace, V: StateValue> HeapTable<K, N, V> {
     }
 }
 
+/// The values of one namespace in memory, opened for several accesses.
+#[derive(Debug)]
+pub struct HeapSpace<'a, K, V> {
+    key_groups: KeyGroups,
+    first_group: usize,
+    groups: &'a mut [HashTable<(K, V)>],
+    first: &'a mut usize,
+}
+
+impl<'a, K: Key, V: StateValue> HeapSpace<'a, K, V> {
+    #[inline]
+    fn index(&self, hash: u64) -> usize {
+        usize::from(self.key_groups.of_hash(hash).0) - self.first_group
+    }
+
+    #[inline]
+    fn into_value(self, key: Hashed<'_, K>, make: impl FnOnce() -> V) -> &'a mut V {
+        let index = self.index(key.hash);
+        upsert(&mut self.groups[index], self.first, index, key, make)
+    }
+}
+
+/// Finds a value or makes it.
+#[inline]
+fn upsert<'a, K: Key, V: StateValue>(
+    group: &'a mut HashTable<(K, V)>,
+    first: &mut usize,
+    index: usize,
+    key: Hashed<'_, K>,
+    make: impl FnOnce() -> V,
+) -> &'a mut V {
+    match group.find_entry(key.hash, |(k, _)| k == key.key) {
+        Ok(found) => &mut found.into_mut().1,
+        Err(absent) => {
+            *first = (*first).min(index);
+            let entry = (key.key.clone(), make());
+            let inserted =
+                absent.into_table().insert_unique(key.hash, entry, |(k, _)| stable_hash(k));
+            &mut inserted.into_mut().1
+        }
+    }
+}
+
+impl<K: Key, V: StateValue> KeyedSpace<K, V> for HeapSpace<'_, K, V> {
+    #[inline]
+    fn touch(&self, key: Hashed<'_, K>) -> bool {
+        self.groups[self.index(key.hash)].find(key.hash, |(k, _)| k == key.key).is_some()
+    }
+
+    #[inline]
+    fn get_or_insert_with(&mut self, key: Hashed<'_, K>, make: impl FnOnce() -> V) -> &mut V {
+        let index = self.index(key.hash);
+        upsert(&mut self.groups[index], self.first, index, key, make)
+    }
+}
+
 impl<K: Key, N: Namespace, V: StateValue> KeyedTable<K, N, V> for HeapTable<K, N, V> {
+    type Space<'a>
+        = HeapSpace<'a, K, V>
+    where
+        Self: 'a;
+
+    #[inline]
+    fn space(&mut self, namespace: &N) -> HeapSpace<'_, K, V> {
+        let place = match self.find(namespace) {
+            Ok(place) => place,
+            Err(place) => self.open(place, namespace),
+        };
+        let space = &mut self.spaces[place].1;
+        HeapSpace {
+            key_groups: self.groups,
+            first_group: usize::from(self.range.first.0),
+            groups: &mut space.groups,
+            first: &mut space.first,
+        }
+    }
+
     #[inline]
     fn get(&self, key: Hashed<'_, K>, namespace: &N) -> Option<&V> {
         let (_, space) = &self.spaces[self.find(namespace).ok()?];
@@ -153,20 +228,7 @@ impl<K: Key, N: Namespace, V: StateValue> KeyedTable<K, N, V> for HeapTable<K, N
         namespace: &N,
         make: impl FnOnce() -> V,
     ) -> &mut V {
-        let place = match self.find(namespace) {
-            Ok(place) => place,
-            Err(place) => self.open(place, namespace),
-        };
-        let index = self.group(key.hash);
-        let space = &mut self.spaces[place].1;
-        let group = &mut space.groups[index];
-        match group.entry(key.hash, |(k, _)| k == key.key, |(k, _)| stable_hash(k)) {
-            Entry::Occupied(entry) => &mut entry.into_mut().1,
-            Entry::Vacant(entry) => {
-                space.first = space.first.min(index);
-                &mut entry.insert((key.key.clone(), make())).into_mut().1
-            }
-        }
+        self.space(namespace).into_value(key, make)
     }
 
     fn insert(&mut self, key: Hashed<'_, K>, namespace: &N, value: V) -> Option<V> {
@@ -206,7 +268,8 @@ impl<K: Key, N: Namespace, V: StateValue> KeyedTable<K, N, V> for HeapTable<K, N
             group.drain().for_each(|(key, value)| take(key, value));
             space.first += 1;
         }
-        let more = space.groups[space.first.min(space.groups.len())..].iter().any(|g| !g.is_empty());
+        let more =
+            space.groups[space.first.min(space.groups.len())..].iter().any(|g| !g.is_empty());
         if !more {
             self.close(place);
         }

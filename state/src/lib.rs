@@ -16,6 +16,6 @@ pub mod heap;
 
 pub mod timer;
 
-pub use backend::{Hashed, KeyedBackend, KeyedTable, Namespace, StateValue};
-pub use heap::{HeapBackend, HeapTable};
+pub use backend::{Hashed, KeyedBackend, KeyedSpace, KeyedTable, Namespace, StateValue};
+pub use heap::{HeapBackend, HeapSpace, HeapTable};
 pub use timer::Timers;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::{ParallelizationContract, Pipeline};
-use timely::dataflow::operators::{Capability, Concatenate, InputCapability};
 use timely::dataflow::operators::generic::OperatorInfo;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::dataflow::operators::{Capability, Concatenate, InputCapability};
 use timely::progress::frontier::Antichain;
 use timely::progress::operate::FrontierInterest;
 
@@ -223,7 +223,8 @@ impl<'scope, T: ExchangeData> Inlet<'scope, T> {
         let edge = dataflow.next_edge();
         let sender = Rc::default();
         let batch_records = dataflow.batch_records::<T>();
-        let pact = Route { route, edge: Arc::clone(&edge), sender: Rc::clone(&sender), batch_records };
+        let pact =
+            Route { route, edge: Arc::clone(&edge), sender: Rc::clone(&sender), batch_records };
         Inlet::over(input, pact, edge, sender, batch_bytes)
     }
 
@@ -234,8 +235,7 @@ impl<'scope, T: ExchangeData> Inlet<'scope, T> {
         key: impl Fn(&T) -> K + 'static,
     ) -> Self {
         let groups = dataflow.job().key_groups();
-        let by_key =
-            move |value: &T| groups.owner(groups.of_hash(stable_hash(&key(value))));
+        let by_key = move |value: &T| groups.owner(groups.of_hash(stable_hash(&key(value))));
         Inlet::route(dataflow, input, by_key)
     }
 }
@@ -258,10 +258,7 @@ impl std::fmt::Debug for SideRequest<'_> {
 
 impl<'scope> SideRequest<'scope> {
     /// Returns a request for the side output with this tag; `built` is given its stream.
-    pub fn new<T: Data>(
-        tag: OutputTag<T>,
-        built: impl FnOnce(Built<'scope, T>) + 'scope,
-    ) -> Self {
+    pub fn new<T: Data>(tag: OutputTag<T>, built: impl FnOnce(Built<'scope, T>) + 'scope) -> Self {
         let attach: Attach<'scope> = Box::new(move |builder| {
             let (output, stream) = builder.new_output::<Batch<T>>();
             let gate = Gate::default();

@@ -89,8 +89,10 @@ mod tests {
                     gossip.tell(0, *a);
                     gossip.tell(1, *b);
                     let got = gossip.tell(2, Status::Idle(own));
-                    let stamps = |pick: fn(&Status) -> Option<i64>| [a, b].into_iter().filter_map(pick);
-                    let active = stamps(|s| if let Status::Active(w) = s { Some(*w) } else { None });
+                    let stamps =
+                        |pick: fn(&Status) -> Option<i64>| [a, b].into_iter().filter_map(pick);
+                    let active =
+                        stamps(|s| if let Status::Active(w) = s { Some(*w) } else { None });
                     let idle = stamps(|s| if let Status::Idle(w) = s { Some(*w) } else { None });
                     let expected = active.min().or(idle.max()).map_or(own, |w| w.max(own));
                     assert_eq!(got, expected, "{a:?} {b:?} own {own}");

@@ -267,10 +267,8 @@ impl<T: Data> SourceBuilder<T> {
         let job = Arc::clone(dataflow.job());
         let (worker, workers) = (dataflow.worker(), dataflow.workers());
         let name = self.name.clone();
-        let named = |source: Error| Error::Operator {
-            operator: name.clone(),
-            source: Box::new(source),
-        };
+        let named =
+            |source: Error| Error::Operator { operator: name.clone(), source: Box::new(source) };
         let readers = self.origin.open(dataflow, place).map_err(named)?;
         let gossip = job.shared("gossip", place, || Ok(Gossip::new(workers)))?;
         let now_ms = job.now_ms();
@@ -291,7 +289,8 @@ impl<T: Data> SourceBuilder<T> {
         activator.activate();
         let strategy = self.strategy.take();
         let idleness = strategy.as_ref().and_then(|strategy| strategy.idleness);
-        let grid_ms = i64::try_from(job.config().watermark_interval.as_millis()).unwrap_or(i64::MAX);
+        let grid_ms =
+            i64::try_from(job.config().watermark_interval.as_millis()).unwrap_or(i64::MAX);
         let rate = job.config().rate.map(|rate| Rate::new(rate as f64 / workers as f64));
         let metrics = job.metrics().register(&self.uid, &self.name, worker, Role::Source);
         let mut shell = SourceShell {

@@ -1,0 +1,315 @@
+//! Windows that do not merge, with any assigner, trigger, function and lateness.
+//!
+//! ```text
+//! record -> windows -> for each that is not late:  pane(key, window) += value
+//!                                                  trigger: continue, fire, purge
+//! timer(time, key, window) -> trigger              at the cleanup time: pane removed
+//! ```
+//!
+//! **Invariants**
+//! - *Nothing left behind*: before a record is looked at, a firing that was interrupted is finished:
+//!   the results do not depend on how many calls it takes (`left`).
+//! - *One end*: a pane is removed by its cleanup timer, or when it is empty and its window has none.
+//!
+//! **Cost**: one table access per record and window, one or two timers per pane. Windows on a grid
+//! that fire once are done faster by [`AlignedWindows`](super::aligned::AlignedWindows).
+//!
+//! **Sources**: Flink's `WindowOperator`.
+
+use std::convert::Infallible;
+
+use highwater_core::context::Context;
+use highwater_core::error::Result;
+use highwater_core::key::Key;
+use highwater_core::record::{Batch, Data, Record};
+use highwater_core::shell::Logic;
+use highwater_core::time::NO_EVENT_TIME;
+use highwater_state::{Hashed, KeyedBackend, KeyedTable, Timers};
+
+use super::assigner::Assigner;
+use super::function::WindowFunction;
+use super::lifetime::{Lifetime, WindowOptions, no_event_time};
+use super::pane::Pane;
+use super::time_window::TimeWindow;
+use super::trigger::{TimeDomain, Trigger, TriggerContext, WindowTimers};
+
+/// How many timers fire between two looks at the clock.
+const TIMERS_PER_CHECK: u64 = 16;
+
+type PaneOf<K, T, G, W> = Pane<<W as WindowFunction<K, T>>::Acc, <G as Trigger<T>>::State>;
+
+/// The operator of windows that do not merge.
+pub struct GeneralWindows<K, T, F, B, A, G, W>
+where
+    K: Key,
+    T: Data,
+    B: KeyedBackend,
+    G: Trigger<T>,
+    W: WindowFunction<K, T>,
+{
+    key: F,
+    assigner: A,
+    trigger: G,
+    function: W,
+    life: Lifetime<T>,
+    needs_event_time: bool,
+    table: B::Table<K, TimeWindow, PaneOf<K, T, G, W>>,
+    timers: Clocks<K>,
+    /// The last firing stopped before everything due had fired.
+    unfinished: bool,
+    /// The windows of one record.
+    windows: Vec<TimeWindow>,
+}
+
+/// The timers of all keys and windows.
+#[derive(Debug)]
+struct Clocks<K> {
+    event: Timers<K, TimeWindow>,
+    processing: Timers<K, TimeWindow>,
+}
+
+impl<K: Key> Clocks<K> {
+    fn of(&mut self, domain: TimeDomain) -> &mut Timers<K, TimeWindow> {
+        match domain {
+            TimeDomain::Event => &mut self.event,
+            TimeDomain::Processing => &mut self.processing,
+        }
+    }
+}
+
+/// The timers of one key and window.
+struct Own<'a, K> {
+    clocks: &'a mut Clocks<K>,
+    key: &'a K,
+    window: TimeWindow,
+}
+
+impl<K: Key> WindowTimers for Own<'_, K> {
+    fn set(&mut self, domain: TimeDomain, time: i64) {
+        self.clocks.of(domain).set(time, self.key.clone(), self.window);
+    }
+    fn delete(&mut self, domain: TimeDomain, time: i64) {
+        self.clocks.of(domain).delete(time, self.key.clone(), self.window);
+    }
+}
+
+impl<K, T, F, B, A, G, W> GeneralWindows<K, T, F, B, A, G, W>
+where
+    K: Key,
+    T: Data,
+    F: Fn(&T) -> K + 'static,
+    B: KeyedBackend,
+    A: Assigner<T>,
+    G: Trigger<T>,
+    W: WindowFunction<K, T>,
+{
+    /// Returns the operator.
+    ///
+    /// # Errors
+    /// When the assigner, the trigger or the lateness has a parameter that is not allowed.
+    pub fn new(
+        backend: &mut B,
+        key: F,
+        assigner: A,
+        trigger: G,
+        function: W,
+        options: WindowOptions<T>,
+    ) -> Result<Self> {
+        assigner.check()?;
+        trigger.check()?;
+        Ok(GeneralWindows {
+            needs_event_time: assigner.is_event_time() || trigger.needs_event_time(),
+            life: Lifetime::new(options, assigner.is_event_time())?,
+            key,
+            assigner,
+            trigger,
+            function,
+            table: backend.table("windows"),
+            timers: Clocks { event: Timers::default(), processing: Timers::default() },
+            unfinished: false,
+            windows: Vec::new(),
+        })
+    }
+
+    fn record(&mut self, record: Record<T>, cx: &mut Context<'_, W::Out>) {
+        let Record { event_time, value } = record;
+        let mut windows = std::mem::take(&mut self.windows);
+        self.assigner.assign(&value, event_time, cx.processing_time(), &mut windows);
+        windows.retain(|window| !self.life.is_late(window));
+        match windows.split_last() {
+            None => self.life.skipped(event_time, value, cx),
+            Some((last, others)) => {
+                let key = (self.key)(&value);
+                let hashed = Hashed::new(&key);
+                for window in others {
+                    self.element(hashed, window, event_time, value.clone(), cx);
+                }
+                self.element(hashed, last, event_time, value, cx);
+            }
+        }
+        windows.clear();
+        self.windows = windows;
+    }
+
+    fn element(
+        &mut self,
+        hashed: Hashed<'_, K>,
+        window: &TimeWindow,
+        event_time: i64,
+        value: T,
+        cx: &mut Context<'_, W::Out>,
+    ) {
+        let key = hashed.key;
+        let mut made = false;
+        let pane = self.table.get_or_insert_with(hashed, window, || {
+            made = true;
+            Pane::default()
+        });
+        let mut own = Own { clocks: &mut self.timers, key, window: *window };
+        let cleanup = self.life.cleanup(window);
+        if let (true, Some((domain, time))) = (made, cleanup) {
+            own.set(domain, time);
+        }
+        let mut trigger_cx = TriggerContext {
+            window: *window,
+            watermark: self.life.watermark,
+            now_ms: cx.processing_time(),
+            ended: false,
+            timers: &mut own,
+        };
+        let result =
+            self.trigger.on_element(&value, event_time, &mut pane.trigger, &mut trigger_cx);
+        pane.add(value, &self.function);
+        let hold = self.life.final_only;
+        pane.conclude(result, hold, (key, window), &mut self.function, cx);
+        let empty = pane.acc.is_none() && self.trigger.is_clear(&pane.trigger);
+        if empty && cleanup.is_none() {
+            self.table.remove(hashed, window);
+        }
+    }
+
+    /// Fires one timer.
+    fn timer(
+        &mut self,
+        domain: TimeDomain,
+        (time, key, window): (i64, K, TimeWindow),
+        cx: &mut Context<'_, W::Out>,
+    ) {
+        let hashed = Hashed::new(&key);
+        // A timer that its trigger has forgotten to delete finds no pane.
+        let Some(pane) = self.table.get_mut(hashed, &window) else { return };
+        let mut own = Own { clocks: &mut self.timers, key: &key, window };
+        let mut trigger_cx = TriggerContext {
+            window,
+            watermark: self.life.watermark,
+            now_ms: cx.processing_time(),
+            ended: self.life.final_only && self.life.ended(),
+            timers: &mut own,
+        };
+        let state = &mut pane.trigger;
+        let result = match domain {
+            TimeDomain::Event => self.trigger.on_event_time(time, state, &mut trigger_cx),
+            TimeDomain::Processing => self.trigger.on_processing_time(time, state, &mut trigger_cx),
+        };
+        let cleanup = self.life.cleanup(&window);
+        let gone = cleanup == Some((domain, time));
+        if gone {
+            self.trigger.clear(state, &mut trigger_cx);
+        }
+        let place = (&key, &window);
+        pane.conclude(result, self.life.final_only, place, &mut self.function, cx);
+        if gone {
+            pane.release(place, &mut self.function, cx);
+        }
+        let empty = pane.acc.is_none() && self.trigger.is_clear(&pane.trigger);
+        if gone || (empty && cleanup.is_none()) {
+            self.table.remove(hashed, &window);
+            if self.table.is_empty(&window) {
+                self.table.clear(&window);
+            }
+        }
+    }
+
+    /// Fires the timers up to `until`, until all have fired or, if `bounded`, it is time to stop.
+    fn run(
+        &mut self,
+        domain: TimeDomain,
+        until: i64,
+        bounded: bool,
+        cx: &mut Context<'_, W::Out>,
+    ) -> Option<i64> {
+        let mut fired = 0;
+        while let Some(timer) = self.timers.of(domain).pop(until) {
+            self.timer(domain, timer, cx);
+            fired += 1;
+            if bounded && fired % TIMERS_PER_CHECK == 0 && cx.should_yield() {
+                break;
+            }
+        }
+        cx.count_fired(fired);
+        self.timers.of(domain).first().filter(|time| *time <= until)
+    }
+}
+
+impl<K, T, F, B, A, G, W> Logic for GeneralWindows<K, T, F, B, A, G, W>
+where
+    K: Key,
+    T: Data,
+    F: Fn(&T) -> K + 'static,
+    B: KeyedBackend,
+    A: Assigner<T>,
+    G: Trigger<T>,
+    W: WindowFunction<K, T>,
+{
+    type Left = T;
+    type Right = Infallible;
+    type Out = W::Out;
+
+    fn left(&mut self, batch: &mut Batch<T>, cx: &mut Context<'_, W::Out>) {
+        self.life.advance(cx.watermark());
+        if std::mem::take(&mut self.unfinished) {
+            self.run(TimeDomain::Event, self.life.watermark, false, cx);
+        }
+        if !self.life.final_only {
+            self.run(TimeDomain::Processing, cx.processing_time(), false, cx);
+        }
+        for record in batch.drain(..) {
+            if self.needs_event_time && record.event_time == NO_EVENT_TIME {
+                cx.fail(no_event_time());
+                return;
+            }
+            self.record(record, cx);
+        }
+    }
+
+    fn fire(&mut self, watermark: i64, cx: &mut Context<'_, W::Out>) -> Option<i64> {
+        if !self.life.advance(watermark) {
+            return None;
+        }
+        let mut left = None;
+        if self.life.final_only {
+            // As in Flink's batch mode, the end of the input is the end of all time.
+            left = self.run(TimeDomain::Processing, i64::MAX, true, cx).map(|_| i64::MAX);
+        }
+        if left.is_none() {
+            left = self.run(TimeDomain::Event, self.life.watermark, true, cx);
+        }
+        self.unfinished = left.is_some();
+        left
+    }
+
+    fn fire_processing(&mut self, now_ms: i64, cx: &mut Context<'_, W::Out>) {
+        if !self.life.final_only {
+            self.run(TimeDomain::Processing, now_ms, true, cx);
+        }
+    }
+
+    fn first_timer(&self) -> Option<i64> {
+        let first = self.timers.event.first();
+        if self.life.final_only && !self.life.ended() { first.map(|_| i64::MAX) } else { first }
+    }
+
+    fn first_processing_timer(&self) -> Option<i64> {
+        if self.life.final_only { None } else { self.timers.processing.first() }
+    }
+}

@@ -1,0 +1,295 @@
+//! Windows that end when a key falls silent: they grow and merge as records come.
+//!
+//! ```text
+//! sessions of a key   [0 ---- 8)        [12 --- 20)
+//! record opens                [8 ---- 14)              touches both
+//! afterwards          [0 ------------------- 20)       contents and trigger states merged
+//! ```
+//!
+//! A record is merged first; whether it is late is asked of the session that comes out.
+//!
+//! **Timers** of a session are stored in it. The operator has, for each key and kind of time, one
+//! timer that is never later than the first of all sessions of the key: when it fires, the sessions
+//! are looked through and it is set again. So a record that makes a session longer moves no timer
+//! of the operator; the old one fires in vain, once per gap at most.
+//!
+//! **Invariants**
+//! - *Apart*: the sessions of a key are sorted and no two of them touch (`merge`).
+//! - *Awake*: the timer of a key is at or before the first timer of its sessions (`Sleeper::keep`).
+//! - *Nothing left behind*: before a record is looked at, a firing that was interrupted is finished.
+//!
+//! **Cost**: one table access per record; two ordered-set operations per session.
+//!
+//! **Sources**: Flink's `WindowOperator` and `MergingWindowSet`.
+
+use std::convert::Infallible;
+
+use highwater_core::context::Context;
+use highwater_core::error::{Error, Result};
+use highwater_core::key::Key;
+use highwater_core::record::{Batch, Data, Record};
+use highwater_core::shell::Logic;
+use highwater_core::time::NO_EVENT_TIME;
+use highwater_state::{Hashed, KeyedBackend, KeyedTable, Timers};
+
+use super::function::WindowFunction;
+use super::lifetime::{Lifetime, WindowOptions, no_event_time};
+use super::session_gap::SessionAssigner;
+use super::session_set::{KeySessions, Session};
+use super::trigger::{TimeDomain, Trigger, TriggerContext};
+
+/// How many timers fire between two looks at the clock.
+const TIMERS_PER_CHECK: u64 = 16;
+
+type SessionsOf<K, T, G, W> =
+    KeySessions<<W as WindowFunction<K, T>>::Acc, <G as Trigger<T>>::State>;
+
+/// The operator of sessions.
+pub struct SessionWindows<K, T, F, B, A, G, W>
+where
+    K: Key,
+    T: Data,
+    B: KeyedBackend,
+    G: Trigger<T>,
+    W: WindowFunction<K, T>,
+{
+    key: F,
+    assigner: A,
+    trigger: G,
+    function: W,
+    life: Lifetime<T>,
+    event_time: bool,
+    table: B::Table<K, (), SessionsOf<K, T, G, W>>,
+    event: Timers<K, ()>,
+    processing: Timers<K, ()>,
+    /// The last firing stopped before everything due had fired.
+    unfinished: bool,
+}
+
+impl<K, T, F, B, A, G, W> SessionWindows<K, T, F, B, A, G, W>
+where
+    K: Key,
+    T: Data,
+    F: Fn(&T) -> K + 'static,
+    B: KeyedBackend,
+    A: SessionAssigner<T>,
+    G: Trigger<T>,
+    W: WindowFunction<K, T>,
+{
+    /// Returns the operator.
+    ///
+    /// # Errors
+    /// When the assigner, the trigger or the lateness has a parameter that is not allowed, or the
+    /// trigger cannot merge.
+    pub fn new(
+        backend: &mut B,
+        key: F,
+        assigner: A,
+        trigger: G,
+        function: W,
+        options: WindowOptions<T>,
+    ) -> Result<Self> {
+        assigner.check()?;
+        trigger.check()?;
+        if !trigger.can_merge() {
+            return Err(Error::program("sessions merge, but their trigger cannot (can_merge)"));
+        }
+        Ok(SessionWindows {
+            life: Lifetime::new(options, assigner.is_event_time())?,
+            event_time: assigner.is_event_time(),
+            key,
+            assigner,
+            trigger,
+            function,
+            table: backend.table("sessions"),
+            event: Timers::default(),
+            processing: Timers::default(),
+            unfinished: false,
+        })
+    }
+
+    /// # Errors
+    /// When the record gives no session.
+    fn record(&mut self, record: Record<T>, cx: &mut Context<'_, W::Out>) -> Result<()> {
+        let Record { event_time, value } = record;
+        let at = if self.event_time { event_time } else { cx.processing_time() };
+        let opened = self.assigner.session(&value, at)?;
+        let key = (self.key)(&value);
+        let hashed = Hashed::new(&key);
+        let late = self.life.is_late(&opened);
+        if late && self.table.get(hashed, &()).is_none_or(|all| !all.touched_by(&opened)) {
+            self.life.skipped(event_time, value, cx);
+            return Ok(());
+        }
+        let of_key = self.table.get_or_insert_with(hashed, &(), KeySessions::default);
+        let (place, merged) = of_key.merge(opened, &self.trigger, &self.function);
+        let session = &mut of_key.sessions[place];
+        let Session { window, pane, timers } = session;
+        let mut trigger_cx = TriggerContext {
+            window: *window,
+            watermark: self.life.watermark,
+            now_ms: cx.processing_time(),
+            ended: false,
+            timers,
+        };
+        if merged {
+            self.trigger.on_merge(&mut pane.trigger, &mut trigger_cx);
+        }
+        let result =
+            self.trigger.on_element(&value, event_time, &mut pane.trigger, &mut trigger_cx);
+        pane.add(value, &self.function);
+        pane.conclude(result, self.life.final_only, (&key, window), &mut self.function, cx);
+        let event = session.first(TimeDomain::Event, self.life.cleanup(&session.window));
+        let processing = session.first(TimeDomain::Processing, self.life.cleanup(&session.window));
+        of_key.event.keep(event, &key, &mut self.event);
+        of_key.processing.keep(processing, &key, &mut self.processing);
+        Ok(())
+    }
+
+    /// Fires the timers of all sessions of a key that are due at `time`.
+    fn wake(&mut self, domain: TimeDomain, time: i64, key: K, cx: &mut Context<'_, W::Out>) {
+        let hashed = Hashed::new(&key);
+        let Some(of_key) = self.table.get_mut(hashed, &()) else { return };
+        let life = &self.life;
+        let mut place = 0;
+        while let Some(session) = of_key.sessions.get_mut(place) {
+            let Session { window, pane, timers } = session;
+            let gone = life.cleanup(window) == Some((domain, time));
+            place += 1;
+            if !timers.take(domain, time) && !gone {
+                continue;
+            }
+            let mut trigger_cx = TriggerContext {
+                window: *window,
+                watermark: life.watermark,
+                now_ms: cx.processing_time(),
+                ended: life.final_only && life.ended(),
+                timers,
+            };
+            let state = &mut pane.trigger;
+            let result = match domain {
+                TimeDomain::Event => self.trigger.on_event_time(time, state, &mut trigger_cx),
+                TimeDomain::Processing => {
+                    self.trigger.on_processing_time(time, state, &mut trigger_cx)
+                }
+            };
+            if gone {
+                self.trigger.clear(state, &mut trigger_cx);
+            }
+            pane.conclude(result, life.final_only, (&key, window), &mut self.function, cx);
+            if gone {
+                pane.release((&key, window), &mut self.function, cx);
+                place -= 1;
+                of_key.sessions.remove(place);
+            }
+        }
+        of_key.sleeper(domain).fired();
+        let first = |domain| {
+            let times = of_key.sessions.iter().map(|s| s.first(domain, life.cleanup(&s.window)));
+            times.flatten().min()
+        };
+        let (event, processing) = (first(TimeDomain::Event), first(TimeDomain::Processing));
+        of_key.event.keep(event, &key, &mut self.event);
+        of_key.processing.keep(processing, &key, &mut self.processing);
+        if of_key.sessions.is_empty() {
+            of_key.event.stop(&key, &mut self.event);
+            of_key.processing.stop(&key, &mut self.processing);
+            self.table.remove(hashed, &());
+        }
+    }
+
+    /// Fires the timers up to `until`, until all have fired or, if `bounded`, it is time to stop.
+    fn run(
+        &mut self,
+        domain: TimeDomain,
+        until: i64,
+        bounded: bool,
+        cx: &mut Context<'_, W::Out>,
+    ) -> Option<i64> {
+        let mut fired = 0;
+        loop {
+            let timers = match domain {
+                TimeDomain::Event => &mut self.event,
+                TimeDomain::Processing => &mut self.processing,
+            };
+            let stop = bounded && fired % TIMERS_PER_CHECK == TIMERS_PER_CHECK - 1;
+            if stop && cx.should_yield() {
+                cx.count_fired(fired);
+                return timers.first().filter(|time| *time <= until);
+            }
+            let Some((time, key, ())) = timers.pop(until) else {
+                cx.count_fired(fired);
+                return None;
+            };
+            self.wake(domain, time, key, cx);
+            fired += 1;
+        }
+    }
+}
+
+impl<K, T, F, B, A, G, W> Logic for SessionWindows<K, T, F, B, A, G, W>
+where
+    K: Key,
+    T: Data,
+    F: Fn(&T) -> K + 'static,
+    B: KeyedBackend,
+    A: SessionAssigner<T>,
+    G: Trigger<T>,
+    W: WindowFunction<K, T>,
+{
+    type Left = T;
+    type Right = Infallible;
+    type Out = W::Out;
+
+    fn left(&mut self, batch: &mut Batch<T>, cx: &mut Context<'_, W::Out>) {
+        self.life.advance(cx.watermark());
+        if std::mem::take(&mut self.unfinished) {
+            self.run(TimeDomain::Event, self.life.watermark, false, cx);
+        }
+        if !self.life.final_only {
+            self.run(TimeDomain::Processing, cx.processing_time(), false, cx);
+        }
+        let needs_event_time = self.event_time || self.trigger.needs_event_time();
+        for record in batch.drain(..) {
+            if needs_event_time && record.event_time == NO_EVENT_TIME {
+                cx.fail(no_event_time());
+                return;
+            }
+            if let Err(error) = self.record(record, cx) {
+                cx.fail(error);
+                return;
+            }
+        }
+    }
+
+    fn fire(&mut self, watermark: i64, cx: &mut Context<'_, W::Out>) -> Option<i64> {
+        if !self.life.advance(watermark) {
+            return None;
+        }
+        let mut left = None;
+        if self.life.final_only {
+            // As in Flink's batch mode, the end of the input is the end of all time.
+            left = self.run(TimeDomain::Processing, i64::MAX, true, cx).map(|_| i64::MAX);
+        }
+        if left.is_none() {
+            left = self.run(TimeDomain::Event, self.life.watermark, true, cx);
+        }
+        self.unfinished = left.is_some();
+        left
+    }
+
+    fn fire_processing(&mut self, now_ms: i64, cx: &mut Context<'_, W::Out>) {
+        if !self.life.final_only {
+            self.run(TimeDomain::Processing, now_ms, true, cx);
+        }
+    }
+
+    fn first_timer(&self) -> Option<i64> {
+        let first = self.event.first();
+        if self.life.final_only && !self.life.ended() { first.map(|_| i64::MAX) } else { first }
+    }
+
+    fn first_processing_timer(&self) -> Option<i64> {
+        if self.life.final_only { None } else { self.processing.first() }
+    }
+}
