@@ -20,6 +20,11 @@ pub use highwater_operators::keyed_state::{States, ValueState};
 pub use highwater_operators::process::{KeyedProcessFunction, ProcessContext};
 pub use highwater_operators::stream::{DataStream, Named, Processed};
 pub use highwater_operators::watermarks::Watermarks;
+pub use highwater_operators::window::{
+    AggregateFunction, ContinuousEventTime, ContinuousProcessingTime, Count, Global, ProcessFn,
+    ProcessWindowFunction, Purging, Session, Sliding, TimeWindow, Trigger, TriggerContext,
+    TriggerResult, Tumbling, Windowed,
+};
 
 pub use crate::options::Config;
 

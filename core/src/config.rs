@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
 use crate::key::{KeyGroups, MAX_PARALLELISM, default_max_parallelism};
+use crate::witness::Witness;
 use crate::worker::Turns;
 
 /// How a job treats its bounded sources.
@@ -63,6 +64,8 @@ pub struct Config {
     pub clock: Arc<dyn Clock>,
     /// Who decides which worker steps next; `None` lets them run freely.
     pub turns: Option<Arc<dyn Turns>>,
+    /// Who watches the operators, in simulations.
+    pub witness: Option<Arc<dyn Witness>>,
 }
 
 /// The least watermark interval: shorter ones drown the job in progress messages.
@@ -81,6 +84,7 @@ impl Default for Config {
             budget: Budget::default(),
             clock: Arc::new(SystemClock::default()),
             turns: None,
+            witness: None,
         }
     }
 }

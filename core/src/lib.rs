@@ -35,6 +35,7 @@ pub mod credit;
 pub mod job;
 pub mod dataflow;
 pub mod worker;
+pub mod witness;
 pub mod metrics;
 
 pub mod config;

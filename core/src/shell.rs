@@ -131,6 +131,8 @@ pub(crate) struct Shell<L: Logic> {
     pub(crate) epoch: Epoch,
     /// The stamp below which a limit is late: `W_op`.
     pub(crate) watermark: i64,
+    /// Whether a firing was interrupted; it is finished before anything else is done.
+    pub(crate) firing: bool,
     pub(crate) ended: bool,
     pub(crate) running: Running,
     pub(crate) job: Arc<Job>,
@@ -170,14 +172,21 @@ impl<L: Logic> Shell<L> {
         let now_ms = self.job.now_ms();
         let mut failure = None;
         let outcome = loop {
-            let outcome = self.process(&mut allowance, now_ms, &mut failure);
-            let fired = self.advance(frontiers, &mut allowance, now_ms, &mut failure);
+            let outcome = if self.firing {
+                Outcome::More
+            } else {
+                self.process(&mut allowance, now_ms, &mut failure)
+            };
+            self.firing = !self.advance(frontiers, &mut allowance, now_ms, &mut failure);
             if let Some(error) = failure.take() {
                 self.fail(error);
                 return false;
             }
+            if self.firing {
+                break self.blocked_or(Outcome::More);
+            }
             if !self.cut(frontiers) {
-                break if fired { outcome } else { self.blocked_or(Outcome::More) };
+                break outcome;
             }
         };
         if self.close(frontiers, &mut allowance, now_ms) {
@@ -259,6 +268,12 @@ impl<L: Logic> Shell<L> {
                 self.epoch,
                 self.watermark
             );
+            if let Some(witness) = &self.job.config().witness {
+                match &batch {
+                    Pull::Left(batch) => witness.received(&self.metrics, 0, time, batch),
+                    Pull::Right(batch) => witness.received(&self.metrics, 1, time, batch),
+                }
+            }
             match batch {
                 Pull::Left(mut batch) => {
                     let bytes = self.left.bytes(&batch);
@@ -336,6 +351,9 @@ impl<L: Logic> Shell<L> {
             // The end of time is reached only when nothing is left to fire.
             next = unfired.map_or(reached, |unfired| unfired.min(reached).min(i64::MAX - 1));
             all_fired = unfired.is_none();
+            if let Some(witness) = &self.job.config().witness {
+                witness.fired(&self.metrics, watermark, all_fired);
+            }
             debug_assert!(
                 unfired.is_some() || self.logic.first_timer().is_none_or(|t| t > watermark),
                 "I3: {} left a timer at or before {watermark}",
@@ -373,6 +391,9 @@ impl<L: Logic> Shell<L> {
         }
         debug_assert!(self.queue.is_empty(), "I4: batches of {} are left at its cut", self.epoch);
         self.logic.freeze(self.epoch);
+        if let Some(witness) = &self.job.config().witness {
+            witness.cut(&self.metrics, self.epoch);
+        }
         let now_ms = self.job.now_ms();
         self.downgrade(self.epoch.next(), self.watermark, now_ms);
         for _ in 0..self.later.len() {
@@ -418,16 +439,14 @@ impl<L: Logic> Shell<L> {
             Outcome::Idle => {}
         }
         let due = self.logic.first_processing_timer();
-        if let Some(due) = due
+        if due.is_some() && self.job.config().turns.is_some() {
+            self.activator.activate();
+        } else if let Some(due) = due
             && self.wake_ms.is_none_or(|wake| due < wake || wake <= now_ms)
         {
             self.wake_ms = Some(due);
-            if self.job.config().turns.is_some() {
-                self.activator.activate();
-            } else {
-                let delay = u64::try_from(due.saturating_sub(now_ms)).unwrap_or(0);
-                self.activator.activate_after(Duration::from_millis(delay));
-            }
+            let delay = u64::try_from(due.saturating_sub(now_ms)).unwrap_or(0);
+            self.activator.activate_after(Duration::from_millis(delay));
         }
     }
 

@@ -15,7 +15,7 @@ const HOUR_MS: i64 = 3_600_000;
 type Panel = BTreeMap<(i64, i64), (u64, f64)>;
 
 /// Draws the rows into an SVG file.
-pub fn draw(rows: &[Row], path: &Path) -> Result<()> {
+pub(crate) fn draw(rows: &[Row], path: &Path) -> Result<()> {
     let mut panels: BTreeMap<&str, Panel> = BTreeMap::new();
     let start = rows.iter().map(|row| row.hour_start_ms).min().unwrap_or(0);
     for row in rows {

@@ -14,12 +14,16 @@ fn bids<'scope>(events: &Events<'scope>) -> DataStream<'scope, Bid> {
 }
 
 /// `SELECT auction, bidder, price, dateTime, extra FROM bid`
-pub fn q0<'scope>(events: &Events<'scope>) -> DataStream<'scope, (i64, i64, i64, i64, String)> {
+pub(crate) fn q0<'scope>(
+    events: &Events<'scope>,
+) -> DataStream<'scope, (i64, i64, i64, i64, String)> {
     bids(events).map(|bid| (bid.auction, bid.bidder, bid.price, bid.date_time, bid.extra))
 }
 
 /// `SELECT auction, bidder, 0.908 * price, dateTime, extra FROM bid`
-pub fn q1<'scope>(events: &Events<'scope>) -> DataStream<'scope, (i64, i64, String, i64, String)> {
+pub(crate) fn q1<'scope>(
+    events: &Events<'scope>,
+) -> DataStream<'scope, (i64, i64, String, i64, String)> {
     bids(events).map(|bid| (bid.auction, bid.bidder, euro(bid.price), bid.date_time, bid.extra))
 }
 
@@ -32,13 +36,15 @@ fn euro(price: i64) -> String {
 }
 
 /// `SELECT auction, price FROM bid WHERE MOD(auction, 123) = 0`
-pub fn q2<'scope>(events: &Events<'scope>) -> DataStream<'scope, (i64, i64)> {
+pub(crate) fn q2<'scope>(events: &Events<'scope>) -> DataStream<'scope, (i64, i64)> {
     bids(events).filter(|bid| bid.auction % 123 == 0).map(|bid| (bid.auction, bid.price))
 }
 
 /// `SELECT P.name, P.city, P.state, A.id FROM auction A INNER JOIN person P ON A.seller = P.id
 /// WHERE A.category = 10 AND (P.state = 'OR' OR P.state = 'ID' OR P.state = 'CA')`
-pub fn q3<'scope>(events: &Events<'scope>) -> DataStream<'scope, (String, String, String, i64)> {
+pub(crate) fn q3<'scope>(
+    events: &Events<'scope>,
+) -> DataStream<'scope, (String, String, String, i64)> {
     let sellers = events
         .flat_map(Event::into_person)
         .filter(|person| ["OR", "ID", "CA"].contains(&person.state.as_str()))
@@ -116,7 +122,7 @@ impl<T> AggregateFunction<T> for Count {
 /// `SELECT auction, num FROM (SELECT auction, count(*) AS num, window_start, window_end FROM
 /// TABLE(HOP(TABLE bid, DESCRIPTOR(dateTime), INTERVAL '2' SECOND, INTERVAL '10' SECOND))
 /// GROUP BY auction, window_start, window_end) WHERE num >= ALL (... of the same window)`
-pub fn q5<'scope>(events: &Events<'scope>) -> DataStream<'scope, (i64, u64)> {
+pub(crate) fn q5<'scope>(events: &Events<'scope>) -> DataStream<'scope, (i64, u64)> {
     let counts = bids(events)
         .map(|bid| bid.auction)
         .key_by(|auction| *auction)
@@ -175,7 +181,7 @@ type BidRow = (i64, i64, i64, i64, String);
 ///
 /// A bid at the very end of a window is compared with its highest price, too, although it does not
 /// count towards it.
-pub fn q7<'scope>(events: &Events<'scope>) -> DataStream<'scope, BidRow> {
+pub(crate) fn q7<'scope>(events: &Events<'scope>) -> DataStream<'scope, BidRow> {
     let candidates = bids(events).flat_map(|bid| {
         let Bid { auction, price, bidder, date_time, extra, .. } = bid;
         let end = window_end(date_time);
@@ -233,7 +239,7 @@ impl KeyedProcessFunction<i64, (i64, BidRow)> for HighestBids {
 
 /// `SELECT P.id, P.name, P.starttime FROM (persons by TUMBLE of 10 s) P JOIN (sellers by TUMBLE of
 /// 10 s) A ON P.id = A.seller AND P.starttime = A.starttime AND P.endtime = A.endtime`
-pub fn q8<'scope>(events: &Events<'scope>) -> DataStream<'scope, (i64, String, i64)> {
+pub(crate) fn q8<'scope>(events: &Events<'scope>) -> DataStream<'scope, (i64, String, i64)> {
     let persons = events
         .flat_map(Event::into_person)
         .map(|person| (person.id, window_end(person.date_time), person.name));
@@ -304,7 +310,7 @@ impl KeyedCoProcessFunction<i64, (i64, i64, String), (i64, i64)> for NewSellers 
 
 /// `SELECT bidder, count(*), window_start, window_end FROM TABLE(SESSION(TABLE bid PARTITION BY
 /// bidder, DESCRIPTOR(dateTime), INTERVAL '10' SECOND)) GROUP BY bidder, window_start, window_end`
-pub fn q11<'scope>(events: &Events<'scope>) -> DataStream<'scope, (i64, u64, i64, i64)> {
+pub(crate) fn q11<'scope>(events: &Events<'scope>) -> DataStream<'scope, (i64, u64, i64, i64)> {
     let sessions = bids(events)
         .map(|bid| bid.bidder)
         .key_by(|bidder| *bidder)

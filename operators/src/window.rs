@@ -1,14 +1,449 @@
-//! Windows.
-/// x
-pub trait AggregateFunction<T>: Clone + 'static {
-    /// x
-    type Accumulator: highwater_state::StateValue;
-    /// x
-    type Output: highwater_core::Data;
-    /// x
-    fn create(&self) -> Self::Accumulator;
-    /// x
-    fn add(&self, acc: &mut Self::Accumulator, value: T);
-    /// x
-    fn result(&self, acc: &Self::Accumulator) -> Self::Output;
+//! Windows over keyed streams: which records belong together, when they fire, what comes out.
+//!
+//! ```text
+//! KeyedStream --window(Tumbling | Sliding | Session | Global)--> WindowedStream
+//!     [.trigger(..)] [.allowed_lateness(..)] --reduce | aggregate | process--> WindowResult
+//!                                                                    |  '--late()--> late records
+//!                                                                    '--> Windowed { key, window, value }
+//! ```
+//!
+//! Three operators share the work: [`aligned`] for tumbling and sliding windows in event time with
+//! the default trigger, whose sliding windows share slices; [`session`] for windows that merge; and
+//! [`general`] for everything else. They give the same results where they overlap.
+//!
+//! **Sources**: Flink's `WindowedStream`, `WindowOperator`; The Dataflow Model, VLDB 2015
+//! (papers/dataflow-model.md).
+
+pub mod time_window;
+pub mod assigner;
+pub mod session_gap;
+
+pub mod trigger;
+pub mod repeated;
+
+pub mod function;
+mod lifetime;
+mod pane;
+mod slices;
+mod two_stacks;
+mod session_set;
+
+pub mod aligned;
+pub mod general;
+pub mod session;
+
+#[cfg(test)]
+mod agreement;
+
+use std::time::Duration;
+
+use highwater_core::OutputTag;
+use highwater_core::key::Key;
+use highwater_core::record::{Data, ExchangeData};
+
+use crate::key_by::KeyedStream;
+use crate::node::Identity;
+use crate::stream::{DataStream, Named, Processed};
+
+pub use assigner::{Assigner, Global, Sliding, Tumbling};
+pub use function::{AggregateFunction, ProcessFn, ProcessWindowFunction, Windowed};
+pub use lifetime::WindowOptions;
+pub use repeated::{ContinuousEventTime, ContinuousProcessingTime, Count, Purging};
+pub use session_gap::{Session, SessionAssigner};
+pub use time_window::TimeWindow;
+pub use trigger::{AtEnd, Trigger, TriggerContext, TriggerResult};
+
+use aligned::AlignedWindows;
+use function::{Aggregate, Process, Reduce, Then, WindowFunction};
+use general::GeneralWindows;
+use session::SessionWindows;
+
+/// Windows that a stream can be divided into.
+pub trait Windows<T: Data>: Sized + 'static {
+    /// Adds the operator for these windows with their default trigger.
+    #[doc(hidden)]
+    fn by_default<'scope, K, F, W>(
+        self,
+        setup: Setup<'scope, K, T, F, W>,
+    ) -> Processed<'scope, W::Out>
+    where
+        K: Key,
+        T: ExchangeData,
+        F: Fn(&T) -> K + 'static,
+        W: WindowFunction<K, T>;
+
+    /// Adds the operator for these windows with a trigger.
+    #[doc(hidden)]
+    fn by<'scope, K, F, W, G>(
+        self,
+        trigger: G,
+        setup: Setup<'scope, K, T, F, W>,
+    ) -> Processed<'scope, W::Out>
+    where
+        K: Key,
+        T: ExchangeData,
+        F: Fn(&T) -> K + 'static,
+        W: WindowFunction<K, T>,
+        G: Trigger<T>;
+}
+
+/// Everything about a window operator but the windows and the trigger.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Setup<'scope, K, T: Data, F, W> {
+    kind: &'static str,
+    keyed: KeyedStream<'scope, K, T, F>,
+    function: W,
+    allowed_lateness: Duration,
+    late: OutputTag<T>,
+}
+
+impl<'scope, K, T, F, W> Setup<'scope, K, T, F, W>
+where
+    K: Key,
+    T: ExchangeData,
+    F: Fn(&T) -> K + 'static,
+    W: WindowFunction<K, T>,
+{
+    fn options(
+        allowed_lateness: Duration,
+        late: OutputTag<T>,
+        final_only: bool,
+    ) -> WindowOptions<T> {
+        WindowOptions { allowed_lateness, late_output: Some(late), final_only }
+    }
+
+    /// Adds the operator for windows on a grid, or for any others if they stand on none.
+    fn assigned<A: Assigner<T>>(self, windows: A) -> Processed<'scope, W::Out> {
+        let Some(grid) = windows.alignment() else {
+            let trigger = windows.default_trigger();
+            return self.general(windows, trigger);
+        };
+        let Setup { kind, keyed, function, allowed_lateness, late } = self;
+        keyed.operator(kind, move |mut backend, key, batch_mode| {
+            windows.check()?;
+            let options = Self::options(allowed_lateness, late, batch_mode);
+            AlignedWindows::new(&mut backend, move |v: &T| key(v), grid, function, options)
+        })
+    }
+
+    fn general<A: Assigner<T>, G: Trigger<T>>(
+        self,
+        windows: A,
+        trigger: G,
+    ) -> Processed<'scope, W::Out> {
+        let Setup { kind, keyed, function, allowed_lateness, late } = self;
+        keyed.operator(kind, move |mut backend, key, batch_mode| {
+            let options = Self::options(allowed_lateness, late, batch_mode);
+            let key = move |value: &T| key(value);
+            GeneralWindows::new(&mut backend, key, windows, trigger, function, options)
+        })
+    }
+
+    fn sessions<A: SessionAssigner<T>, G: Trigger<T>>(
+        self,
+        windows: A,
+        trigger: G,
+    ) -> Processed<'scope, W::Out> {
+        let Setup { kind, keyed, function, allowed_lateness, late } = self;
+        keyed.operator(kind, move |mut backend, key, batch_mode| {
+            let options = Self::options(allowed_lateness, late, batch_mode);
+            let key = move |value: &T| key(value);
+            SessionWindows::new(&mut backend, key, windows, trigger, function, options)
+        })
+    }
+}
+
+/// Windows of one's own, by an [`Assigner`].
+#[derive(Clone, Copy, Debug)]
+pub struct Assigned<A>(pub A);
+
+/// Makes a type that is, or holds, an assigner usable as windows.
+macro_rules! windows_by_assigner {
+    ($name:ty, [$($generics:tt)*], $self:ident => $assigner:expr) => {
+        impl<T: Data, $($generics)*> Windows<T> for $name {
+            fn by_default<'scope, K, F, W>(
+                $self,
+                setup: Setup<'scope, K, T, F, W>,
+            ) -> Processed<'scope, W::Out>
+            where
+                K: Key,
+                T: ExchangeData,
+                F: Fn(&T) -> K + 'static,
+                W: WindowFunction<K, T>,
+            {
+                setup.assigned($assigner)
+            }
+
+            fn by<'scope, K, F, W, G>(
+                $self,
+                trigger: G,
+                setup: Setup<'scope, K, T, F, W>,
+            ) -> Processed<'scope, W::Out>
+            where
+                K: Key,
+                T: ExchangeData,
+                F: Fn(&T) -> K + 'static,
+                W: WindowFunction<K, T>,
+                G: Trigger<T>,
+            {
+                setup.general($assigner, trigger)
+            }
+        }
+    };
+}
+
+windows_by_assigner!(Tumbling, [], self => self);
+windows_by_assigner!(Sliding, [], self => self);
+windows_by_assigner!(Global, [], self => self);
+windows_by_assigner!(Assigned<A>, [A: Assigner<T>], self => self.0);
+
+impl<T: Data, P: 'static> Windows<T> for Session<P>
+where
+    Session<P>: SessionAssigner<T>,
+{
+    fn by_default<'scope, K, F, W>(
+        self,
+        setup: Setup<'scope, K, T, F, W>,
+    ) -> Processed<'scope, W::Out>
+    where
+        K: Key,
+        T: ExchangeData,
+        F: Fn(&T) -> K + 'static,
+        W: WindowFunction<K, T>,
+    {
+        let trigger = self.default_trigger();
+        setup.sessions(self, trigger)
+    }
+
+    fn by<'scope, K, F, W, G>(
+        self,
+        trigger: G,
+        setup: Setup<'scope, K, T, F, W>,
+    ) -> Processed<'scope, W::Out>
+    where
+        K: Key,
+        T: ExchangeData,
+        F: Fn(&T) -> K + 'static,
+        W: WindowFunction<K, T>,
+        G: Trigger<T>,
+    {
+        setup.sessions(self, trigger)
+    }
+}
+
+/// The trigger that the windows have when nobody names another.
+#[derive(Clone, Copy, Debug)]
+pub struct ByDefault;
+
+/// A trigger that was named.
+#[derive(Clone, Copy, Debug)]
+pub struct By<G>(G);
+
+/// A choice of trigger: none, or one.
+pub trait TriggerChoice<T: Data>: Sized {
+    /// Adds the operator for the windows with this choice.
+    #[doc(hidden)]
+    fn apply<'scope, K, F, W, A>(
+        self,
+        windows: A,
+        setup: Setup<'scope, K, T, F, W>,
+    ) -> Processed<'scope, W::Out>
+    where
+        K: Key,
+        T: ExchangeData,
+        F: Fn(&T) -> K + 'static,
+        W: WindowFunction<K, T>,
+        A: Windows<T>;
+}
+
+impl<T: Data> TriggerChoice<T> for ByDefault {
+    fn apply<'scope, K, F, W, A>(
+        self,
+        windows: A,
+        setup: Setup<'scope, K, T, F, W>,
+    ) -> Processed<'scope, W::Out>
+    where
+        K: Key,
+        T: ExchangeData,
+        F: Fn(&T) -> K + 'static,
+        W: WindowFunction<K, T>,
+        A: Windows<T>,
+    {
+        windows.by_default(setup)
+    }
+}
+
+impl<T: Data, G: Trigger<T>> TriggerChoice<T> for By<G> {
+    fn apply<'scope, K, F, W, A>(
+        self,
+        windows: A,
+        setup: Setup<'scope, K, T, F, W>,
+    ) -> Processed<'scope, W::Out>
+    where
+        K: Key,
+        T: ExchangeData,
+        F: Fn(&T) -> K + 'static,
+        W: WindowFunction<K, T>,
+        A: Windows<T>,
+    {
+        windows.by(self.0, setup)
+    }
+}
+
+/// A keyed stream whose records are sorted into windows, after Flink's `WindowedStream`.
+///
+/// - `A`: the windows, `G`: the choice of trigger.
+pub struct WindowedStream<'scope, K, T: Data, F, A, G = ByDefault> {
+    keyed: KeyedStream<'scope, K, T, F>,
+    windows: A,
+    trigger: G,
+    allowed_lateness: Duration,
+}
+
+impl<K, T: Data, F, A, G> std::fmt::Debug for WindowedStream<'_, K, T, F, A, G> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WindowedStream").field("keyed", &self.keyed).finish_non_exhaustive()
+    }
+}
+
+impl<'scope, K: Key, T: ExchangeData, F: Fn(&T) -> K + 'static> KeyedStream<'scope, K, T, F> {
+    /// Sorts the records of each key into windows.
+    ///
+    /// - `windows`: [`Tumbling`], [`Sliding`], [`Session`], [`Global`], or [`Assigned`] for one's own.
+    #[must_use]
+    pub fn window<A: Windows<T>>(&self, windows: A) -> WindowedStream<'scope, K, T, F, A> {
+        let (trigger, allowed_lateness) = (ByDefault, Duration::ZERO);
+        WindowedStream { keyed: self.clone(), windows, trigger, allowed_lateness }
+    }
+
+    /// Sorts the records of each key into windows of `size` records.
+    ///
+    /// - `output`: one result for each `size` records of a key, at event time `i64::MAX`; a rest of
+    ///   fewer records gives none, in batch mode one at the end.
+    #[must_use]
+    pub fn count_window(
+        &self,
+        size: u64,
+    ) -> WindowedStream<'scope, K, T, F, Global, By<Purging<Count>>> {
+        self.window(Global).trigger(Purging(Count(size)))
+    }
+}
+
+impl<'scope, K, T, F, A, G> WindowedStream<'scope, K, T, F, A, G>
+where
+    K: Key,
+    T: ExchangeData,
+    F: Fn(&T) -> K + 'static,
+    A: Windows<T>,
+    G: TriggerChoice<T>,
+{
+    /// Replaces the trigger.
+    #[must_use]
+    pub fn trigger<H: Trigger<T>>(self, trigger: H) -> WindowedStream<'scope, K, T, F, A, By<H>> {
+        let WindowedStream { keyed, windows, allowed_lateness, .. } = self;
+        WindowedStream { keyed, windows, trigger: By(trigger), allowed_lateness }
+    }
+
+    /// Keeps each window for this long, in event time, after its end: records that are late but
+    /// still find their window make it fire again.
+    #[must_use]
+    pub fn allowed_lateness(self, allowed_lateness: Duration) -> Self {
+        WindowedStream { allowed_lateness, ..self }
+    }
+
+    /// Aggregates the values of each key and window as they come.
+    ///
+    /// - `output`: the result with its key and window, at the last instant of the window, each time
+    ///   it fires.
+    /// - `state`: one accumulator per key and window (per key and slice where windows slide), until
+    ///   the allowed lateness is over.
+    #[must_use]
+    pub fn aggregate<S: AggregateFunction<T>>(
+        self,
+        function: S,
+    ) -> WindowResult<'scope, Windowed<K, S::Output>, T> {
+        self.apply("window_aggregate", Aggregate(function))
+    }
+
+    /// Aggregates the values of each key and window as they come, and computes results from the
+    /// aggregate.
+    ///
+    /// - `output`, `state`: as [`aggregate`](Self::aggregate), with what `process` emits.
+    #[must_use]
+    pub fn aggregate_then<S, P>(self, function: S, process: P) -> WindowResult<'scope, P::Output, T>
+    where
+        S: AggregateFunction<T>,
+        P: ProcessWindowFunction<K, S::Output>,
+    {
+        self.apply("window_aggregate", Then(Aggregate(function), process))
+    }
+
+    /// Combines the values of each key and window, two by two, in any grouping.
+    ///
+    /// - `output`, `state`: as [`aggregate`](Self::aggregate).
+    #[must_use]
+    pub fn reduce(
+        self,
+        combine: impl Fn(T, T) -> T + 'static,
+    ) -> WindowResult<'scope, Windowed<K, T>, T> {
+        self.apply("window_reduce", Reduce(combine))
+    }
+
+    /// Computes results from all values of each key and window.
+    ///
+    /// - `output`: what the function emits, at the last instant of the window.
+    /// - `state`: all values, until the allowed lateness is over.
+    #[must_use]
+    pub fn process<P: ProcessWindowFunction<K, T>>(
+        self,
+        function: P,
+    ) -> WindowResult<'scope, P::Output, T> {
+        self.apply("window_process", Process(function))
+    }
+
+    fn apply<W: WindowFunction<K, T>>(
+        self,
+        kind: &'static str,
+        function: W,
+    ) -> WindowResult<'scope, W::Out, T> {
+        let late = OutputTag::new("late-data");
+        let WindowedStream { keyed, windows, trigger, allowed_lateness } = self;
+        let setup = Setup { kind, keyed, function, allowed_lateness, late: late.clone() };
+        WindowResult { results: trigger.apply(windows, setup), late }
+    }
+}
+
+/// The results of windows, and the records that came too late for them.
+pub struct WindowResult<'scope, O: Data, T> {
+    results: Processed<'scope, O>,
+    late: OutputTag<T>,
+}
+
+impl<O: Data, T> std::fmt::Debug for WindowResult<'_, O, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.results.fmt(f)
+    }
+}
+
+impl<'scope, O: Data, T> std::ops::Deref for WindowResult<'scope, O, T> {
+    type Target = Processed<'scope, O>;
+    fn deref(&self) -> &Self::Target {
+        &self.results
+    }
+}
+
+impl<O: Data, T> Named for WindowResult<'_, O, T> {
+    fn identity(&self) -> &Identity {
+        self.results.identity()
+    }
+}
+
+impl<'scope, O: Data, T: Data> WindowResult<'scope, O, T> {
+    /// Returns the records that came when all their windows were gone, after Flink's
+    /// `sideOutputLateData`. Without this call they are counted and dropped.
+    #[must_use]
+    pub fn late(&self) -> DataStream<'scope, T> {
+        self.results.side_output(&self.late)
+    }
 }

@@ -347,6 +347,7 @@ impl<'scope, A: Data, B: Data> ShellBuilder<'scope, A, B> {
                 batch_records,
                 epoch: Epoch(0),
                 watermark: i64::MIN,
+                firing: false,
                 ended: false,
                 running,
                 job,

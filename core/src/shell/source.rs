@@ -195,8 +195,8 @@ struct ActiveSplit<T> {
     stamp: i64,
     /// When it last had a record; idleness counts from there.
     last_ms: i64,
-    /// When it may be polled again.
-    due: Option<Instant>,
+    /// When it may be polled again, by [`SourceShell::time`].
+    due: Option<Duration>,
     finished: bool,
 }
 
@@ -234,6 +234,7 @@ enum Outcome {
 /// A source on one worker.
 struct SourceShell<T: Data> {
     splits: Vec<ActiveSplit<T>>,
+    start: Instant,
     /// The split whose turn it is.
     turn: usize,
     assign: Option<Assign<T>>,
@@ -295,6 +296,7 @@ impl<T: Data> SourceBuilder<T> {
         let metrics = job.metrics().register(&self.uid, &self.name, worker, Role::Source);
         let mut shell = SourceShell {
             splits,
+            start: Instant::now(),
             turn: 0,
             assign: strategy.and_then(|strategy| strategy.assign),
             idleness_ms: idleness.map(|d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX)),
@@ -391,8 +393,7 @@ impl<T: Data> SourceShell<T> {
 
     /// The next split in turn that can be polled.
     fn next_split(&mut self) -> Option<usize> {
-        let count = self.splits.len();
-        let now = Instant::now();
+        let (count, now) = (self.splits.len(), self.time());
         let found = (0..count).map(|i| (self.turn + i) % count).find(|&i| {
             let split = &self.splits[i];
             !split.finished && split.due.is_none_or(|due| due <= now)
@@ -402,19 +403,27 @@ impl<T: Data> SourceShell<T> {
     }
 
     fn nothing_to_read(&self) -> Outcome {
-        let now = Instant::now();
         let due = self.splits.iter().filter(|s| !s.finished).filter_map(|s| s.due).min();
-        Outcome::Pending(due.map_or(Duration::ZERO, |due| due.saturating_duration_since(now)))
+        Outcome::Pending(due.map_or(Duration::ZERO, |due| due.saturating_sub(self.time())))
+    }
+
+    /// The time by which pauses are measured: in a simulation that of its clock, in whole ms.
+    fn time(&self) -> Duration {
+        if self.job.config().turns.is_some() {
+            return Duration::from_millis(u64::try_from(self.job.now_ms()).unwrap_or(0));
+        }
+        self.start.elapsed()
     }
 
     /// Polls a split once and emits what it gave; returns the records read.
     fn read_split(&mut self, index: usize, limit: usize) -> Result<usize> {
+        let now = self.time();
         let split = &mut self.splits[index];
         let (poll, read) = split.reader.poll(&mut self.made, limit)?;
         split.due = None;
         match poll {
             Poll::More => {}
-            Poll::Pending(wait) => split.due = Some(Instant::now() + wait),
+            Poll::Pending(wait) => split.due = Some(now + wait),
             Poll::End => split.finished = true,
         }
         if read == 0 {
@@ -434,6 +443,9 @@ impl<T: Data> SourceShell<T> {
             generator.on_batch(&self.made);
         }
         self.metrics.records_out.add(self.made.len() as u64);
+        if let Some(witness) = self.job.config().witness.as_ref().filter(|_| !self.made.is_empty()) {
+            witness.emitted(&self.metrics, Time::new(self.epoch, self.stamp), &self.made);
+        }
         let (made, output, most) = (&mut self.made, &mut self.output, self.batch_records);
         in_pieces(made, most, |piece| output.ship(piece));
         self.made.clear();

@@ -16,9 +16,7 @@ use highwater_state::HeapBackend;
 
 use super::aligned::AlignedWindows;
 use super::assigner::{Assigner, Sliding};
-use super::function::{
-    Aggregate, AggregateFunction, Process, ProcessFn, WindowFunction, Windowed,
-};
+use super::function::{Aggregate, AggregateFunction, Process, ProcessFn, WindowFunction, Windowed};
 use super::general::GeneralWindows;
 use super::lifetime::WindowOptions;
 use super::time_window::TimeWindow;

@@ -38,13 +38,7 @@ pub trait Assigner<T>: 'static {
     /// Adds the windows of a record to `windows`.
     ///
     /// - `event_time`: that of the record; `now_ms`: the processing time.
-    fn assign(
-        &self,
-        value: &T,
-        event_time: EventTime,
-        now_ms: i64,
-        windows: &mut Vec<TimeWindow>,
-    );
+    fn assign(&self, value: &T, event_time: EventTime, now_ms: i64, windows: &mut Vec<TimeWindow>);
 
     /// Returns the trigger that windows have when nobody names another.
     fn default_trigger(&self) -> AtEnd;
@@ -82,10 +76,8 @@ impl Alignment {
     fn assign(&self, time: i64, windows: &mut Vec<TimeWindow>) {
         let mut before = self.phase(time);
         while before < self.size_ms {
-            let (start, end) = (
-                time.saturating_sub(before),
-                time.saturating_add(self.size_ms - before),
-            );
+            let (start, end) =
+                (time.saturating_sub(before), time.saturating_add(self.size_ms - before));
             windows.push(TimeWindow::new(start, end));
             before = before.saturating_add(self.slide_ms);
         }
@@ -312,11 +304,10 @@ mod tests {
         let sliding = Sliding::of(ms(5000), ms(2000));
         assert_eq!(windows(&sliding, 0), [(0, 5000), (-2000, 3000), (-4000, 1000)]);
         assert_eq!(windows(&sliding, 1500), [(0, 5000), (-2000, 3000)]);
-        assert_eq!(windows(&sliding.offset_ms(-100), -50), [
-            (-100, 4900),
-            (-2100, 2900),
-            (-4100, 900)
-        ]);
+        assert_eq!(
+            windows(&sliding.offset_ms(-100), -50),
+            [(-100, 4900), (-2100, 2900), (-4100, 900)]
+        );
     }
 
     #[test]

@@ -43,7 +43,9 @@ impl<T> Default for WindowOptions<T> {
 
 /// The error of a record that has no event time, in an operator that needs one.
 pub(super) fn no_event_time() -> Error {
-    Error::program("the records of a window have no event time: call watermarks() before the window")
+    Error::program(
+        "the records of a window have no event time: call watermarks() before the window",
+    )
 }
 
 /// Knows when the windows of one operator end, and how far its watermark is.

@@ -146,6 +146,8 @@ impl<A, S> KeySessions<A, S> {
         let touched = sessions[place..].iter().take_while(|s| s.window.start <= opened.end).count();
         if touched == 0 {
             let (pane, timers) = (Pane::default(), OwnTimers::default());
+            // Most keys have one session at a time, and there are many keys.
+            sessions.reserve_exact(1);
             sessions.insert(place, Session { window: opened, pane, timers });
             return (place, false);
         }
