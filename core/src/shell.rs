@@ -4,10 +4,11 @@
 //! activate:
 //!   1 pull every batch of every input into the queue       (frontier now means "delivered")
 //!   2 start gate: do nothing until the first epoch is known
-//!   3 process batches of this epoch, within the budget and the credit; emit at the capability
+//!   3 process batches of this epoch, within the budget and the credit; emit at the capability;
+//!     not while a firing is incomplete
 //!   4 E, W = least epoch and watermark over input frontiers AND queue; fire timers t < W
 //!   5 W_op = min(W, first unfired timer); downgrade the capability to (e_op, W_op)
-//!   6 if E > e_op: freeze the state of e_op, e_op += 1, back to 3
+//!   6 if all have fired and E > e_op: freeze the state of e_op, e_op += 1, back to 3
 //!   7 work left -> activate again; else park until a frontier, a batch, credit or a timer comes
 //! ```
 //!
@@ -27,7 +28,10 @@
 //! **Why**: a message that was pulled is gone from timely's frontier, so the queue counts towards
 //! `W`; a record late at its source but not here must still produce an output that is on time
 //! downstream, so the operator holds its own capability; timely's frontiers are global per port, so
-//! the queue of one worker would hold back all others if it were not pulled at once.
+//! the queue of one worker would hold back all others if it were not pulled at once. A firing that
+//! was interrupted is finished before anything else: otherwise a backlog that takes up every
+//! activation would starve the timers, and a late record could reach a key whose timer has fired
+//! before the watermark says so.
 //!
 //! **Sources**: Naiad, SOSP 2013 (papers/naiad.md); Watermarks in Stream Processing Systems,
 //! VLDB 2021; Flink's `AbstractStreamOperator`.

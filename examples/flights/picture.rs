@@ -30,7 +30,8 @@ pub(crate) fn draw(rows: &[Row], path: &Path) -> Result<()> {
     };
     let root = SVGBackend::new(path, (960, 640)).into_drawing_area();
     root.fill(&WHITE).map_err(|cause| failed(&cause))?;
-    let title = "Mean departure delay from New York in 2013, by week and hour (UTC)";
+    let title =
+        "Departure delays from New York, by week and hour (UTC): white on time, red an hour";
     let root = root.titled(title, ("sans-serif", 22)).map_err(|cause| failed(&cause))?;
     for (area, (origin, panel)) in root.split_evenly((panels.len().max(1), 1)).iter().zip(&panels) {
         draw_panel(area, origin, panel).map_err(|cause| failed(&cause))?;

@@ -27,6 +27,24 @@ impl<'scope, K: Key, T: ExchangeData, F: Fn(&T) -> K + 'static> KeyedStream<'sco
     /// - `output`: for each record the combination of all values of its key so far, at the record's
     ///   event time; in batch mode the last one only.
     /// - `state`: one value per key, for ever.
+    ///
+    /// # Examples
+    /// ```
+    /// # use highwater_connectors::{collect::Collect, collection::Collection};
+    /// # use highwater_core::config::Config;
+    /// # let results = Collect::new();
+    /// # let sink = results.clone();
+    /// # highwater_operators::environment::execute(Config::workers(1), move |env| {
+    /// let numbers = env.read(Collection::of([1, 2, 3, 4, 5]));
+    /// let by_parity = numbers.key_by(|n| n % 2);
+    /// by_parity.reduce(|a, b| a + b).sink(sink.clone());
+    /// # Ok(())
+    /// # })?;
+    /// let mut results = results.take_values();
+    /// results.sort();
+    /// assert_eq!(results, [1, 2, 4, 6, 9]);
+    /// # Ok::<(), highwater_core::Error>(())
+    /// ```
     #[must_use]
     pub fn reduce(&self, combine: impl Fn(T, T) -> T + Clone + 'static) -> Processed<'scope, T> {
         let result = |_: &K, value: &Option<T>| value.clone();
@@ -44,6 +62,34 @@ impl<'scope, K: Key, T: ExchangeData, F: Fn(&T) -> K + 'static> KeyedStream<'sco
     /// - `output`: for each record its key and the aggregate of all values of the key so far, at
     ///   the record's event time; in batch mode the last one only.
     /// - `state`: one accumulator per key, for ever.
+    ///
+    /// # Examples
+    /// ```
+    /// # use highwater_connectors::{collect::Collect, collection::Collection};
+    /// # use highwater_core::config::Config;
+    /// # use highwater_operators::window::AggregateFunction;
+    /// # #[derive(Clone)]
+    /// # struct Sum;
+    /// # impl AggregateFunction<(char, u64)> for Sum {
+    /// #     type Accumulator = u64;
+    /// #     type Output = u64;
+    /// #     fn create(&self) -> u64 { 0 }
+    /// #     fn add(&self, sum: &mut u64, (_, n): (char, u64)) { *sum += n }
+    /// #     fn merge(&self, into: &mut u64, other: u64) { *into += other }
+    /// #     fn result(&self, sum: &u64) -> u64 { *sum }
+    /// # }
+    /// # let results = Collect::new();
+    /// # let sink = results.clone();
+    /// # highwater_operators::environment::execute(Config::workers(1), move |env| {
+    /// let sold = env.read(Collection::of([('a', 10), ('b', 1), ('a', 5)]));
+    /// sold.key_by(|sale| sale.0).aggregate(Sum).sink(sink.clone());
+    /// # Ok(())
+    /// # })?;
+    /// let mut results = results.take_values();
+    /// results.sort();
+    /// assert_eq!(results, [('a', 10), ('a', 15), ('b', 1)]);
+    /// # Ok::<(), highwater_core::Error>(())
+    /// ```
     #[must_use]
     pub fn aggregate<A: AggregateFunction<T>>(
         &self,
@@ -59,6 +105,23 @@ impl<'scope, K: Key, T: ExchangeData, F: Fn(&T) -> K + 'static> KeyedStream<'sco
     /// - `output`: for each record its key and how many there were so far; in batch mode the last
     ///   one only.
     /// - `state`: one number per key, for ever.
+    ///
+    /// # Examples
+    /// ```
+    /// # use highwater_connectors::{collect::Collect, collection::Collection};
+    /// # use highwater_core::config::Config;
+    /// # let results = Collect::new();
+    /// # let sink = results.clone();
+    /// # highwater_operators::environment::execute(Config::workers(2), move |env| {
+    /// let words = env.read(Collection::of(["to", "be", "or", "not", "to", "be"].map(String::from)));
+    /// words.key_by(|word| word.clone()).count().sink(sink.clone());
+    /// # Ok(())
+    /// # })?;
+    /// let mut results = results.take_values();
+    /// results.sort();
+    /// assert_eq!(results[..2], [("be".to_string(), 1), ("be".to_string(), 2)]);
+    /// # Ok::<(), highwater_core::Error>(())
+    /// ```
     #[must_use]
     pub fn count(&self) -> Processed<'scope, (K, u64)> {
         let result = |key: &K, count: &u64| Some((key.clone(), *count));

@@ -75,6 +75,52 @@ where
     /// - `make`: makes the function with its states, once per worker, before the first record.
     /// - `output`: what it emits, on the worker that owns the key.
     /// - `state`: its states and timers, until it clears them.
+    ///
+    /// # Examples
+    /// ```
+    /// # use highwater_connectors::{collect::Collect, collection::Collection};
+    /// # use highwater_core::config::Config;
+    /// # use highwater_operators::connect::KeyedCoProcessFunction;
+    /// # use highwater_operators::keyed_state::ValueState;
+    /// # use highwater_operators::process::ProcessContext;
+    /// # let results = Collect::new();
+    /// # let sink = results.clone();
+    /// # highwater_operators::environment::execute(Config::workers(2), move |env| {
+    /// /// Joins each order with its customer's name, whichever comes first.
+    /// struct Orders { name: ValueState<String>, waiting: ValueState<Vec<u32>> }
+    ///
+    /// impl KeyedCoProcessFunction<u32, (u32, String), (u32, u32)> for Orders {
+    ///     type Out = (String, u32);
+    ///     fn process_left(&mut self, (_, name): (u32, String), cx: &mut ProcessContext<u32, Self::Out>) {
+    ///         for order in cx.take(self.waiting).unwrap_or_default() {
+    ///             cx.emit((name.clone(), order));
+    ///         }
+    ///         cx.set(self.name, name);
+    ///     }
+    ///     fn process_right(&mut self, (_, order): (u32, u32), cx: &mut ProcessContext<u32, Self::Out>) {
+    ///         match cx.get(self.name).cloned() {
+    ///             Some(name) => cx.emit((name, order)),
+    ///             None => cx.get_mut(self.waiting).push(order),
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// let customers = env.read(Collection::of([(1, "ada".to_string()), (2, "bob".to_string())]));
+    /// let orders = env.read(Collection::of([(2, 20), (1, 10), (2, 21)]));
+    /// let orders = orders.key_by(|order| order.0);
+    /// customers
+    ///     .key_by(|customer| customer.0)
+    ///     .connect(&orders)
+    ///     .process(|states| Ok(Orders { name: states.value("name")?, waiting: states.value("waiting")? }))
+    ///     .sink(sink.clone());
+    /// # Ok(())
+    /// # })?;
+    /// let mut results = results.take_values();
+    /// results.sort();
+    /// let bob = |order| ("bob".to_string(), order);
+    /// assert_eq!(results, [("ada".to_string(), 10), bob(20), bob(21)]);
+    /// # Ok::<(), highwater_core::Error>(())
+    /// ```
     #[must_use]
     pub fn process<P>(
         &self,

@@ -59,6 +59,22 @@ impl<'scope> Env<'scope> {
     ///
     /// - `output`: its records, with the event times the source knows, and no watermark before the
     ///   end unless [`watermarks`](DataStream::watermarks) is called on the stream.
+    ///
+    /// # Examples
+    /// ```
+    /// # use highwater_connectors::{collect::Collect, collection::Collection};
+    /// # use highwater_core::config::Config;
+    /// # let results = Collect::new();
+    /// # let sink = results.clone();
+    /// # highwater_operators::environment::execute(Config::workers(2), move |env| {
+    /// env.read(Collection::of([3, 1, 2])).sink(sink.clone());
+    /// # Ok(())
+    /// # })?;
+    /// let mut results = results.take_values();
+    /// results.sort();
+    /// assert_eq!(results, [1, 2, 3]);
+    /// # Ok::<(), highwater_core::Error>(())
+    /// ```
     pub fn read<S: Source>(&self, source: S) -> DataStream<'scope, S::Item> {
         let identity = self.identity("source");
         if source.boundedness() == Boundedness::Unbounded {

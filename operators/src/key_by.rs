@@ -39,6 +39,24 @@ impl<'scope, T: ExchangeData> DataStream<'scope, T> {
     ///
     /// - `key`: reads the key; called where the record is sent and where it arrives, so it must
     ///   always give the same key for the same value.
+    ///
+    /// # Examples
+    /// ```
+    /// # use highwater_connectors::{collect::Collect, collection::Collection};
+    /// # use highwater_core::config::Config;
+    /// # let results = Collect::new();
+    /// # let sink = results.clone();
+    /// # highwater_operators::environment::execute(Config::workers(2), move |env| {
+    /// let words = env.read(Collection::of(["to", "be", "or", "not", "to", "be"].map(String::from)));
+    /// let last = words.key_by(|word| word.len()).reduce(|longer, word| longer.max(word));
+    /// last.sink(sink.clone());
+    /// # Ok(())
+    /// # })?;
+    /// let mut results = results.take_values();
+    /// results.sort();
+    /// assert_eq!(results.last().map(String::as_str), Some("to"));
+    /// # Ok::<(), highwater_core::Error>(())
+    /// ```
     #[must_use]
     pub fn key_by<K: Key, F: Fn(&T) -> K + 'static>(&self, key: F) -> KeyedStream<'scope, K, T, F> {
         KeyedStream { stream: self.clone(), key: Rc::new(key), key_type: PhantomData }

@@ -164,6 +164,45 @@ impl<'scope, K: Key, T: ExchangeData, F: Fn(&T) -> K + 'static> KeyedStream<'sco
     /// - `make`: makes the function with its states, once per worker, before the first record.
     /// - `output`: what it emits, on the worker that owns the key.
     /// - `state`: its states and timers, until it clears them.
+    ///
+    /// # Examples
+    /// ```
+    /// # use highwater_connectors::{collect::Collect, collection::Collection};
+    /// # use highwater_core::config::Config;
+    /// # use highwater_operators::keyed_state::ValueState;
+    /// # use highwater_operators::process::{KeyedProcessFunction, ProcessContext};
+    /// # let results = Collect::new();
+    /// # let sink = results.clone();
+    /// # highwater_operators::environment::execute(Config::workers(2), move |env| {
+    /// /// Emits a sensor's greatest reading of each second, a second after it began.
+    /// struct Greatest { greatest: ValueState<i64> }
+    ///
+    /// impl KeyedProcessFunction<char, (char, i64)> for Greatest {
+    ///     type Out = (char, i64);
+    ///     fn process_element(&mut self, reading: (char, i64), cx: &mut ProcessContext<char, (char, i64)>) {
+    ///         cx.set_event_timer(cx.event_time() / 1000 * 1000 + 999);
+    ///         let greatest = cx.get_mut(self.greatest);
+    ///         *greatest = reading.1.max(*greatest);
+    ///     }
+    ///     fn on_timer(&mut self, _time: i64, cx: &mut ProcessContext<char, (char, i64)>) {
+    ///         if let Some(greatest) = cx.take(self.greatest) {
+    ///             cx.emit((*cx.key(), greatest));
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// let readings = [(100, ('a', 5)), (300, ('a', 7)), (200, ('b', 6))];
+    /// env.read(Collection::timestamped(readings))
+    ///     .key_by(|reading| reading.0)
+    ///     .process(|states| Ok(Greatest { greatest: states.value("greatest")? }))
+    ///     .sink(sink.clone());
+    /// # Ok(())
+    /// # })?;
+    /// let mut results = results.take_values();
+    /// results.sort();
+    /// assert_eq!(results, [('a', 7), ('b', 6)]);
+    /// # Ok::<(), highwater_core::Error>(())
+    /// ```
     #[must_use]
     pub fn process<P: KeyedProcessFunction<K, T>>(
         &self,

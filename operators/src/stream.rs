@@ -87,6 +87,23 @@ impl<'scope, T: Data> DataStream<'scope, T> {
     /// Turns every value into another. Event times stay.
     ///
     /// - `output`: one record for each, on the same worker, in the same order.
+    ///
+    /// # Examples
+    /// ```
+    /// # use highwater_connectors::{collect::Collect, collection::Collection};
+    /// # use highwater_core::config::Config;
+    /// # let results = Collect::new();
+    /// # let sink = results.clone();
+    /// # highwater_operators::environment::execute(Config::workers(2), move |env| {
+    /// let numbers = env.read(Collection::of(1..=3));
+    /// numbers.map(|n| n * 10).sink(sink.clone());
+    /// # Ok(())
+    /// # })?;
+    /// let mut results = results.take_values();
+    /// results.sort();
+    /// assert_eq!(results, [10, 20, 30]);
+    /// # Ok::<(), highwater_core::Error>(())
+    /// ```
     #[must_use]
     pub fn map<U: Data>(&self, mut f: impl FnMut(T) -> U + 'static) -> DataStream<'scope, U> {
         self.stage(
@@ -103,6 +120,23 @@ impl<'scope, T: Data> DataStream<'scope, T> {
     /// Keeps the records whose value passes the test.
     ///
     /// - `output`: those records, on the same worker, in the same order.
+    ///
+    /// # Examples
+    /// ```
+    /// # use highwater_connectors::{collect::Collect, collection::Collection};
+    /// # use highwater_core::config::Config;
+    /// # let results = Collect::new();
+    /// # let sink = results.clone();
+    /// # highwater_operators::environment::execute(Config::workers(2), move |env| {
+    /// let numbers = env.read(Collection::of(1..=6));
+    /// numbers.filter(|n| n % 2 == 0).sink(sink.clone());
+    /// # Ok(())
+    /// # })?;
+    /// let mut results = results.take_values();
+    /// results.sort();
+    /// assert_eq!(results, [2, 4, 6]);
+    /// # Ok::<(), highwater_core::Error>(())
+    /// ```
     #[must_use]
     pub fn filter(&self, mut test: impl FnMut(&T) -> bool + 'static) -> DataStream<'scope, T> {
         self.stage(
@@ -121,6 +155,23 @@ impl<'scope, T: Data> DataStream<'scope, T> {
     /// Turns every value into any number of others. Event times stay.
     ///
     /// - `output`: the results, on the same worker, in the same order.
+    ///
+    /// # Examples
+    /// ```
+    /// # use highwater_connectors::{collect::Collect, collection::Collection};
+    /// # use highwater_core::config::Config;
+    /// # let results = Collect::new();
+    /// # let sink = results.clone();
+    /// # highwater_operators::environment::execute(Config::workers(2), move |env| {
+    /// let lines = env.read(Collection::of(["to be", "or not"]));
+    /// lines.flat_map(|line| line.split(' ')).sink(sink.clone());
+    /// # Ok(())
+    /// # })?;
+    /// let mut results = results.take_values();
+    /// results.sort();
+    /// assert_eq!(results, ["be", "not", "or", "to"]);
+    /// # Ok::<(), highwater_core::Error>(())
+    /// ```
     #[must_use]
     pub fn flat_map<U: Data, I: IntoIterator<Item = U>>(
         &self,
@@ -139,6 +190,23 @@ impl<'scope, T: Data> DataStream<'scope, T> {
     }
 
     /// Shows every value, with its event time in ms, to `look` and passes it on.
+    ///
+    /// # Examples
+    /// ```
+    /// # use highwater_connectors::{collect::Collect, collection::Collection};
+    /// # use highwater_core::config::Config;
+    /// # let results = Collect::new();
+    /// # let sink = results.clone();
+    /// # highwater_operators::environment::execute(Config::workers(2), move |env| {
+    /// let numbers = env.read(Collection::timestamped([(5, 1), (6, 2)]));
+    /// numbers.inspect(|event_time, n| assert_eq!(event_time, n + 4)).sink(sink.clone());
+    /// # Ok(())
+    /// # })?;
+    /// let mut results = results.take_values();
+    /// results.sort();
+    /// assert_eq!(results, [1, 2]);
+    /// # Ok::<(), highwater_core::Error>(())
+    /// ```
     #[must_use]
     pub fn inspect(&self, mut look: impl FnMut(i64, &T) + 'static) -> DataStream<'scope, T> {
         self.stage(
@@ -154,6 +222,24 @@ impl<'scope, T: Data> DataStream<'scope, T> {
     ///
     /// - `output`: all records, in no particular order between the streams; the watermark is the
     ///   least of theirs.
+    ///
+    /// # Examples
+    /// ```
+    /// # use highwater_connectors::{collect::Collect, collection::Collection};
+    /// # use highwater_core::config::Config;
+    /// # let results = Collect::new();
+    /// # let sink = results.clone();
+    /// # highwater_operators::environment::execute(Config::workers(2), move |env| {
+    /// let small = env.read(Collection::of([1, 2]));
+    /// let great = env.read(Collection::of([100]));
+    /// small.union(&[&great, &small]).sink(sink.clone());
+    /// # Ok(())
+    /// # })?;
+    /// let mut results = results.take_values();
+    /// results.sort();
+    /// assert_eq!(results, [1, 1, 2, 2, 100]);
+    /// # Ok::<(), highwater_core::Error>(())
+    /// ```
     #[must_use]
     pub fn union(&self, others: &[&DataStream<'scope, T>]) -> DataStream<'scope, T> {
         let all = std::iter::once(&self).chain(others).map(|stream| stream.consumed());
@@ -278,6 +364,36 @@ impl<'scope, T: Data> Processed<'scope, T> {
     /// Returns the side output with this tag, after Flink's `getSideOutput`.
     ///
     /// - `output`: what the operator emits under the tag; nothing if it never does.
+    ///
+    /// # Examples
+    /// ```
+    /// # use highwater_connectors::{collect::Collect, collection::Collection};
+    /// # use highwater_core::config::Config;
+    /// # use highwater_core::OutputTag;
+    /// # use highwater_operators::process::{KeyedProcessFunction, ProcessContext};
+    /// # let results = Collect::new();
+    /// # let sink = results.clone();
+    /// # highwater_operators::environment::execute(Config::workers(2), move |env| {
+    /// struct Sort { odd: OutputTag<u64> }
+    ///
+    /// impl KeyedProcessFunction<(), u64> for Sort {
+    ///     type Out = u64;
+    ///     fn process_element(&mut self, n: u64, cx: &mut ProcessContext<(), u64>) {
+    ///         if n % 2 == 0 { cx.emit(n) } else { cx.emit_to(&self.odd, n) }
+    ///     }
+    /// }
+    ///
+    /// let odd = OutputTag::new("odd");
+    /// let tag = odd.clone();
+    /// let even = env.read(Collection::of(1..=5)).key_by(|_| ()).process(|_| Ok(Sort { odd: tag }));
+    /// even.side_output(&odd).sink(sink.clone());
+    /// # Ok(())
+    /// # })?;
+    /// let mut results = results.take_values();
+    /// results.sort();
+    /// assert_eq!(results, [1, 3, 5]);
+    /// # Ok::<(), highwater_core::Error>(())
+    /// ```
     #[must_use]
     pub fn side_output<X: Data>(
         &self,

@@ -108,6 +108,43 @@ impl<'scope, T: Data> DataStream<'scope, T> {
     ///
     /// - `output`: the same records, on the same worker, in the same order. The watermark moves on
     ///   the grid of `--watermark-interval`, in batch mode only at the end.
+    ///
+    /// # Examples
+    /// ```
+    /// # use highwater_connectors::{collect::Collect, collection::Collection};
+    /// # use highwater_core::config::Config;
+    /// # use std::time::Duration;
+    /// # use highwater_operators::watermarks::Watermarks;
+    /// # use highwater_operators::window::{AggregateFunction, Tumbling};
+    /// # #[derive(Clone)]
+    /// # struct Letters;
+    /// # impl AggregateFunction<(i64, char)> for Letters {
+    /// #     type Accumulator = String;
+    /// #     type Output = String;
+    /// #     fn create(&self) -> String { String::new() }
+    /// #     fn add(&self, letters: &mut String, (_, letter): (i64, char)) { letters.push(letter) }
+    /// #     fn merge(&self, into: &mut String, other: String) { into.push_str(&other) }
+    /// #     fn result(&self, letters: &String) -> String { letters.clone() }
+    /// # }
+    /// # let results = Collect::new();
+    /// # let sink = results.clone();
+    /// # highwater_operators::environment::execute(Config::workers(1), move |env| {
+    /// let events = env.read(Collection::of([(100, 'a'), (300, 'b'), (200, 'c')]));
+    /// let watermarks = Watermarks::bounded(Duration::from_millis(150)).event_time(|event: &(i64, char)| event.0);
+    /// events
+    ///     .watermarks(watermarks)
+    ///     .key_by(|_| ())
+    ///     .window(Tumbling::of(Duration::from_millis(250)))
+    ///     .aggregate(Letters)
+    ///     .map(|window| (window.window.start, window.value))
+    ///     .sink(sink.clone());
+    /// # Ok(())
+    /// # })?;
+    /// let mut results = results.take_values();
+    /// results.sort();
+    /// assert_eq!(results, [(0, "ac".to_string()), (250, "b".to_string())]);
+    /// # Ok::<(), highwater_core::Error>(())
+    /// ```
     #[must_use]
     pub fn watermarks<F>(&self, watermarks: Watermarks<T, F>) -> DataStream<'scope, T>
     where

@@ -311,6 +311,30 @@ impl<'scope, K: Key, T: ExchangeData, F: Fn(&T) -> K + 'static> KeyedStream<'sco
     /// Sorts the records of each key into windows.
     ///
     /// - `windows`: [`Tumbling`], [`Sliding`], [`Session`], [`Global`], or [`Assigned`] for one's own.
+    ///
+    /// # Examples
+    /// ```
+    /// # use highwater_connectors::{collect::Collect, collection::Collection};
+    /// # use highwater_core::config::Config;
+    /// # use std::time::Duration;
+    /// # use highwater_operators::window::Session;
+    /// # let results = Collect::new();
+    /// # let sink = results.clone();
+    /// # highwater_operators::environment::execute(Config::workers(2), move |env| {
+    /// let clicks = [(1_000, 'a'), (2_000, 'a'), (9_000, 'a')];
+    /// env.read(Collection::timestamped(clicks))
+    ///     .key_by(|user| *user)
+    ///     .window(Session::gap(Duration::from_secs(3)))
+    ///     .reduce(|user, _| user)
+    ///     .map(|session| (session.window.start, session.window.end))
+    ///     .sink(sink.clone());
+    /// # Ok(())
+    /// # })?;
+    /// let mut results = results.take_values();
+    /// results.sort();
+    /// assert_eq!(results, [(1_000, 5_000), (9_000, 12_000)]);
+    /// # Ok::<(), highwater_core::Error>(())
+    /// ```
     #[must_use]
     pub fn window<A: Windows<T>>(&self, windows: A) -> WindowedStream<'scope, K, T, F, A> {
         let (trigger, allowed_lateness) = (ByDefault, Duration::ZERO);
@@ -321,6 +345,23 @@ impl<'scope, K: Key, T: ExchangeData, F: Fn(&T) -> K + 'static> KeyedStream<'sco
     ///
     /// - `output`: one result for each `size` records of a key, at event time `i64::MAX`; a rest of
     ///   fewer records gives none, in batch mode one at the end.
+    ///
+    /// # Examples
+    /// ```
+    /// # use highwater_connectors::{collect::Collect, collection::Collection};
+    /// # use highwater_core::config::Config;
+    /// # let results = Collect::new();
+    /// # let sink = results.clone();
+    /// # highwater_operators::environment::execute(Config::workers(1), move |env| {
+    /// let numbers = env.read(Collection::of(1..=7));
+    /// numbers.key_by(|_| ()).count_window(3).reduce(|a, b| a + b).map(|w| w.value).sink(sink.clone());
+    /// # Ok(())
+    /// # })?;
+    /// let mut results = results.take_values();
+    /// results.sort();
+    /// assert_eq!(results, [6, 15]);
+    /// # Ok::<(), highwater_core::Error>(())
+    /// ```
     #[must_use]
     pub fn count_window(
         &self,
@@ -339,6 +380,33 @@ where
     G: TriggerChoice<T>,
 {
     /// Replaces the trigger.
+    ///
+    /// # Examples
+    /// ```
+    /// # use highwater_connectors::{collect::Collect, collection::Collection};
+    /// # use highwater_core::config::Config;
+    /// # use std::time::Duration;
+    /// # use highwater_operators::window::{Count, Purging, Tumbling};
+    /// # let results = Collect::new();
+    /// # let sink = results.clone();
+    /// # highwater_operators::environment::execute(Config::workers(2), move |env| {
+    /// let sales = [(1_000, ('a', 1)), (1_500, ('a', 2)), (7_000, ('a', 4)), (1_000, ('b', 8))];
+    /// let windows = env
+    ///     .read(Collection::timestamped(sales))
+    ///     .key_by(|sale| sale.0)
+    ///     .window(Tumbling::of(Duration::from_secs(5)));
+    /// windows
+    ///     .trigger(Purging(Count(2)))
+    ///     .reduce(|a, b| (a.0, a.1 + b.1))
+    ///     .map(|w| w.value)
+    ///     .sink(sink.clone());
+    /// # Ok(())
+    /// # })?;
+    /// let mut results = results.take_values();
+    /// results.sort();
+    /// assert_eq!(results, [('a', 3)]);
+    /// # Ok::<(), highwater_core::Error>(())
+    /// ```
     #[must_use]
     pub fn trigger<H: Trigger<T>>(self, trigger: H) -> WindowedStream<'scope, K, T, F, A, By<H>> {
         let WindowedStream { keyed, windows, allowed_lateness, .. } = self;
@@ -358,6 +426,39 @@ where
     ///   it fires.
     /// - `state`: one accumulator per key and window (per key and slice where windows slide), until
     ///   the allowed lateness is over.
+    ///
+    /// # Examples
+    /// ```
+    /// # use highwater_connectors::{collect::Collect, collection::Collection};
+    /// # use highwater_core::config::Config;
+    /// # use std::time::Duration;
+    /// # use highwater_operators::window::{AggregateFunction, Tumbling};
+    /// # #[derive(Clone)]
+    /// # struct Sum;
+    /// # impl AggregateFunction<(char, u64)> for Sum {
+    /// #     type Accumulator = u64;
+    /// #     type Output = u64;
+    /// #     fn create(&self) -> u64 { 0 }
+    /// #     fn add(&self, sum: &mut u64, (_, n): (char, u64)) { *sum += n }
+    /// #     fn merge(&self, into: &mut u64, other: u64) { *into += other }
+    /// #     fn result(&self, sum: &u64) -> u64 { *sum }
+    /// # }
+    /// # let results = Collect::new();
+    /// # let sink = results.clone();
+    /// # highwater_operators::environment::execute(Config::workers(2), move |env| {
+    /// let sales = [(1_000, ('a', 1)), (1_500, ('a', 2)), (7_000, ('a', 4)), (1_000, ('b', 8))];
+    /// let windows = env
+    ///     .read(Collection::timestamped(sales))
+    ///     .key_by(|sale| sale.0)
+    ///     .window(Tumbling::of(Duration::from_secs(5)));
+    /// windows.aggregate(Sum).map(|w| (w.key, w.window.start, w.value)).sink(sink.clone());
+    /// # Ok(())
+    /// # })?;
+    /// let mut results = results.take_values();
+    /// results.sort();
+    /// assert_eq!(results, [('a', 0, 3), ('a', 5_000, 4), ('b', 0, 8)]);
+    /// # Ok::<(), highwater_core::Error>(())
+    /// ```
     #[must_use]
     pub fn aggregate<S: AggregateFunction<T>>(
         self,
@@ -382,6 +483,29 @@ where
     /// Combines the values of each key and window, two by two, in any grouping.
     ///
     /// - `output`, `state`: as [`aggregate`](Self::aggregate).
+    ///
+    /// # Examples
+    /// ```
+    /// # use highwater_connectors::{collect::Collect, collection::Collection};
+    /// # use highwater_core::config::Config;
+    /// # use std::time::Duration;
+    /// # use highwater_operators::window::Tumbling;
+    /// # let results = Collect::new();
+    /// # let sink = results.clone();
+    /// # highwater_operators::environment::execute(Config::workers(2), move |env| {
+    /// let sales = [(1_000, ('a', 1)), (1_500, ('a', 2)), (7_000, ('a', 4)), (1_000, ('b', 8))];
+    /// let windows = env
+    ///     .read(Collection::timestamped(sales))
+    ///     .key_by(|sale| sale.0)
+    ///     .window(Tumbling::of(Duration::from_secs(5)));
+    /// windows.reduce(|a, b| (a.0, a.1.max(b.1))).map(|w| w.value).sink(sink.clone());
+    /// # Ok(())
+    /// # })?;
+    /// let mut results = results.take_values();
+    /// results.sort();
+    /// assert_eq!(results, [('a', 2), ('a', 4), ('b', 8)]);
+    /// # Ok::<(), highwater_core::Error>(())
+    /// ```
     #[must_use]
     pub fn reduce(
         self,
@@ -394,6 +518,32 @@ where
     ///
     /// - `output`: what the function emits, at the last instant of the window.
     /// - `state`: all values, until the allowed lateness is over.
+    ///
+    /// # Examples
+    /// ```
+    /// # use highwater_connectors::{collect::Collect, collection::Collection};
+    /// # use highwater_core::config::Config;
+    /// # use std::time::Duration;
+    /// # use highwater_operators::window::{ProcessFn, Tumbling};
+    /// # let results = Collect::new();
+    /// # let sink = results.clone();
+    /// # highwater_operators::environment::execute(Config::workers(2), move |env| {
+    /// let sales = [(1_000, ('a', 1)), (1_500, ('a', 2)), (7_000, ('a', 4)), (1_000, ('b', 8))];
+    /// let windows = env
+    ///     .read(Collection::timestamped(sales))
+    ///     .key_by(|sale| sale.0)
+    ///     .window(Tumbling::of(Duration::from_secs(5)));
+    /// let spread = ProcessFn::new(|key: &char, _window: &_, sales: &[(char, u64)], emit: &mut dyn FnMut(_)| {
+    ///     emit((*key, sales.len()));
+    /// });
+    /// windows.process(spread).sink(sink.clone());
+    /// # Ok(())
+    /// # })?;
+    /// let mut results = results.take_values();
+    /// results.sort();
+    /// assert_eq!(results, [('a', 1), ('a', 2), ('b', 1)]);
+    /// # Ok::<(), highwater_core::Error>(())
+    /// ```
     #[must_use]
     pub fn process<P: ProcessWindowFunction<K, T>>(
         self,

@@ -443,7 +443,8 @@ impl<T: Data> SourceShell<T> {
             generator.on_batch(&self.made);
         }
         self.metrics.records_out.add(self.made.len() as u64);
-        if let Some(witness) = self.job.config().witness.as_ref().filter(|_| !self.made.is_empty()) {
+        if let Some(witness) = self.job.config().witness.as_ref().filter(|_| !self.made.is_empty())
+        {
             witness.emitted(&self.metrics, Time::new(self.epoch, self.stamp), &self.made);
         }
         let (made, output, most) = (&mut self.made, &mut self.output, self.batch_records);

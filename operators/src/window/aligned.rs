@@ -13,12 +13,12 @@
 //! fire again, so each window counts exactly the records that were in time for it.
 //!
 //! **Invariants**
-//! - *Once*: a window fires when `fired_until` moves past its end, and for a group when `next_group`
-//!   does; both move forward only (`fire_due`).
-//! - *Nothing left behind*: before a late record is added, a firing that was interrupted is finished
-//!   (`behind`); records on time are in no window that is firing.
+//! - *Once*: a window has fired when `fired_until` is at its end, and for a group when `next_group`
+//!   is past it; both move forward only (`fire_due`).
+//! - *Nothing left behind*: no record comes between two calls of one firing, as the shell promises;
+//!   a late one would count in some keys and not in others (`behind`).
 //!
-//! **Cost**: one table access per record; no timers. Firing costs one merge per key and window, and
+//! **Cost**: one table access per record; no timers. Firing costs a merge per key and window, and
 //! each slice at most two more per key. Sliding windows of accumulators that do not grow keep a
 //! second copy of their slices (`two_stacks.rs`).
 //!
@@ -135,7 +135,7 @@ where
 
     /// Makes the slice of an event time the current one.
     #[cold]
-    fn enter(&mut self, time: i64) -> Current {
+    fn enter(&mut self, time: i64) {
         let (first, last) = self.slices.bounds(time);
         let in_time = first > self.life.watermark && !self.slices.has_gaps();
         let fate = if in_time { Fate::OnTime } else { self.fate(first) };
@@ -147,7 +147,6 @@ where
         {
             self.known.insert(place, first);
         }
-        self.current
     }
 
     fn fate(&self, slice: i64) -> Fate {
@@ -167,9 +166,7 @@ where
             self.life.skipped(event_time, value, cx);
             return;
         }
-        if self.next_end().is_some() {
-            self.fire_due(false, cx);
-        }
+        debug_assert!(self.next_end().is_none(), "a record came while windows were firing");
         let slice = self.current.name;
         let key = (self.key)(&value);
         let hashed = Hashed::new(&key);
@@ -234,19 +231,19 @@ where
         (self.slices.window(end).max_timestamp() <= self.life.watermark).then_some(end)
     }
 
-    /// Fires the windows that have ended, until all have or, if `bounded`, it is time to stop.
-    /// Returns the last instant of the first that was left.
-    fn fire_due(&mut self, bounded: bool, cx: &mut Context<'_, W::Out>) -> Option<i64> {
+    /// Fires the windows that have ended, until all have or it is time to stop. Returns the last
+    /// instant of the first that was left.
+    fn fire_due(&mut self, cx: &mut Context<'_, W::Out>) -> Option<i64> {
         let mut stop = false;
         while let Some(end) = self.next_end() {
             let window = self.slices.window(end);
-            if stop || !self.fire_window(&window, bounded, cx) {
+            if stop || !self.fire_window(&window, cx) {
                 return Some(window.max_timestamp());
             }
             self.fired_until = end;
             self.next_group = 0;
             self.remove_gone();
-            stop = bounded && cx.should_yield();
+            stop = cx.should_yield();
         }
         self.fired_until = self.fired_until.max(i128::from(self.life.watermark) + 1);
         self.remove_gone();
@@ -254,12 +251,7 @@ where
     }
 
     /// Fires a window for the groups that are left; returns whether it came to the last.
-    fn fire_window(
-        &mut self,
-        window: &TimeWindow,
-        bounded: bool,
-        cx: &mut Context<'_, W::Out>,
-    ) -> bool {
+    fn fire_window(&mut self, window: &TimeWindow, cx: &mut Context<'_, W::Out>) -> bool {
         let drain = self.slices.is_single() && self.life.lateness_ms == 0;
         loop {
             let more = if drain {
@@ -269,7 +261,7 @@ where
                 self.next_group += 1;
                 self.next_group < self.range.count()
             };
-            if !more || (bounded && cx.should_yield()) {
+            if !more || cx.should_yield() {
                 return !more;
             }
         }
@@ -343,23 +335,21 @@ where
             self.fired_until = i128::from(cx.watermark()) + 1;
             self.current = Current::NONE;
         }
-        let mut current = self.current;
         for Record { event_time, value } in batch.drain(..) {
-            if event_time < current.first || event_time > current.last {
+            if event_time < self.current.first || event_time > self.current.last {
                 if event_time == NO_EVENT_TIME {
                     cx.fail(no_event_time());
                     return;
                 }
-                current = self.enter(event_time);
+                self.enter(event_time);
             }
-            if current.fate != Fate::OnTime {
+            if self.current.fate != Fate::OnTime {
                 self.behind(event_time, value, cx);
                 continue;
             }
             let key = (self.key)(&value);
-            let hashed = Hashed::new(&key);
-            let create = || self.function.create();
-            let acc = self.table.get_or_insert_with(hashed, &current.name, create);
+            let (hashed, slice) = (Hashed::new(&key), &self.current.name);
+            let acc = self.table.get_or_insert_with(hashed, slice, || self.function.create());
             self.function.add(acc, value);
         }
     }
@@ -369,7 +359,7 @@ where
             return None;
         }
         self.current = Current::NONE;
-        self.fire_due(true, cx)
+        self.fire_due(cx)
     }
 
     fn first_timer(&self) -> Option<i64> {

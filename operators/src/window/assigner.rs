@@ -94,7 +94,7 @@ fn to_ms(duration: Duration) -> i64 {
 /// # Errors
 /// When it is zero or not a whole number of ms; `name` says whose it is.
 pub(super) fn whole_ms(duration: Duration, name: &str) -> Result<i64> {
-    if duration.is_zero() || duration.subsec_nanos() % 1_000_000 != 0 {
+    if duration.is_zero() || !duration.subsec_nanos().is_multiple_of(1_000_000) {
         return Err(Error::option(name, format!("{duration:?}"), "whole milliseconds, 1 or more"));
     }
     Ok(to_ms(duration))

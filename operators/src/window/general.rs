@@ -7,12 +7,13 @@
 //! ```
 //!
 //! **Invariants**
-//! - *Nothing left behind*: before a record is looked at, a firing that was interrupted is finished:
-//!   the results do not depend on how many calls it takes (`left`).
-//! - *One end*: a pane is removed by its cleanup timer, or when it is empty and its window has none.
+//! - *Clocks first*: before a record is looked at, the timers of its processing time have fired
+//!   (`left`); those of its watermark have, because the shell lets a firing come to its end.
+//! - *One end*: a pane is removed by its cleanup timer or, if it has none, as soon as it is empty
+//!   (`element`, `timer`).
 //!
 //! **Cost**: one table access per record and window, one or two timers per pane. Windows on a grid
-//! that fire once are done faster by [`AlignedWindows`](super::aligned::AlignedWindows).
+//! that fire at their end are done faster by [`AlignedWindows`](super::aligned::AlignedWindows).
 //!
 //! **Sources**: Flink's `WindowOperator`.
 
@@ -55,8 +56,6 @@ where
     needs_event_time: bool,
     table: B::Table<K, TimeWindow, PaneOf<K, T, G, W>>,
     timers: Clocks<K>,
-    /// The last firing stopped before everything due had fired.
-    unfinished: bool,
     /// The windows of one record.
     windows: Vec<TimeWindow>,
 }
@@ -126,7 +125,6 @@ where
             function,
             table: backend.table("windows"),
             timers: Clocks { event: Timers::default(), processing: Timers::default() },
-            unfinished: false,
             windows: Vec::new(),
         })
     }
@@ -267,9 +265,6 @@ where
 
     fn left(&mut self, batch: &mut Batch<T>, cx: &mut Context<'_, W::Out>) {
         self.life.advance(cx.watermark());
-        if std::mem::take(&mut self.unfinished) {
-            self.run(TimeDomain::Event, self.life.watermark, false, cx);
-        }
         if !self.life.final_only {
             self.run(TimeDomain::Processing, cx.processing_time(), false, cx);
         }
@@ -294,7 +289,6 @@ where
         if left.is_none() {
             left = self.run(TimeDomain::Event, self.life.watermark, true, cx);
         }
-        self.unfinished = left.is_some();
         left
     }
 

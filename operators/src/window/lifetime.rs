@@ -6,9 +6,8 @@
 //!                      fires                             cleaned up
 //! ```
 //!
-//! A record is late if all its windows are gone. The watermark of a window operator is the last one
-//! for which it has been asked to fire: firing may take several calls, and a record that comes in
-//! between is judged as if they had been one.
+//! A record is late if all its windows are gone, and it is itself behind the watermark. In batch
+//! mode there is one watermark, the last, and so nothing is late.
 //!
 //! **Sources**: Flink's `WindowOperator`: `isWindowLate`, `isElementLate`, `cleanupTime`.
 

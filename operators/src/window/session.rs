@@ -11,12 +11,13 @@
 //! **Timers** of a session are stored in it. The operator has, for each key and kind of time, one
 //! timer that is never later than the first of all sessions of the key: when it fires, the sessions
 //! are looked through and it is set again. So a record that makes a session longer moves no timer
-//! of the operator; the old one fires in vain, once per gap at most.
+//! of the operator; the old one fires in vain, at most once per gap.
 //!
 //! **Invariants**
 //! - *Apart*: the sessions of a key are sorted and no two of them touch (`merge`).
 //! - *Awake*: the timer of a key is at or before the first timer of its sessions (`Sleeper::keep`).
-//! - *Nothing left behind*: before a record is looked at, a firing that was interrupted is finished.
+//! - *Clocks first*: before a record is looked at, the timers of its processing time have fired
+//!   (`left`); those of its watermark have, because the shell lets a firing come to its end.
 //!
 //! **Cost**: one table access per record; two ordered-set operations per session.
 //!
@@ -62,8 +63,6 @@ where
     table: B::Table<K, (), SessionsOf<K, T, G, W>>,
     event: Timers<K, ()>,
     processing: Timers<K, ()>,
-    /// The last firing stopped before everything due had fired.
-    unfinished: bool,
 }
 
 impl<K, T, F, B, A, G, W> SessionWindows<K, T, F, B, A, G, W>
@@ -104,7 +103,6 @@ where
             table: backend.table("sessions"),
             event: Timers::default(),
             processing: Timers::default(),
-            unfinished: false,
         })
     }
 
@@ -243,9 +241,6 @@ where
 
     fn left(&mut self, batch: &mut Batch<T>, cx: &mut Context<'_, W::Out>) {
         self.life.advance(cx.watermark());
-        if std::mem::take(&mut self.unfinished) {
-            self.run(TimeDomain::Event, self.life.watermark, false, cx);
-        }
         if !self.life.final_only {
             self.run(TimeDomain::Processing, cx.processing_time(), false, cx);
         }
@@ -274,7 +269,6 @@ where
         if left.is_none() {
             left = self.run(TimeDomain::Event, self.life.watermark, true, cx);
         }
-        self.unfinished = left.is_some();
         left
     }
 
