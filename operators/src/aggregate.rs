@@ -171,7 +171,7 @@ struct Rolling<K, T, V, R, Table, F, C, A, M> {
     result: M,
     end: End,
     keys: Keys<K>,
-    types: PhantomData<fn() -> (K, T, V, R)>,
+    types: PhantomData<(K, T, V, R)>,
 }
 
 impl<K, T, V, R, Table, F, C, A, M> Logic for Rolling<K, T, V, R, Table, F, C, A, M>

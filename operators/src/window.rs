@@ -31,7 +31,12 @@ mod session_set;
 pub mod aligned;
 pub mod general;
 pub mod session;
+mod choice;
 
+#[cfg(test)]
+mod behaviour;
+#[cfg(test)]
+mod session_behaviour;
 #[cfg(test)]
 mod agreement;
 
@@ -45,6 +50,7 @@ use crate::key_by::KeyedStream;
 use crate::node::Identity;
 use crate::stream::{DataStream, Named, Processed};
 
+pub use choice::{Assigned, By, ByDefault, TriggerChoice, Windows};
 pub use assigner::{Assigner, Global, Sliding, Tumbling};
 pub use function::{AggregateFunction, ProcessFn, ProcessWindowFunction, Windowed};
 pub use lifetime::WindowOptions;
@@ -53,243 +59,8 @@ pub use session_gap::{Session, SessionAssigner};
 pub use time_window::TimeWindow;
 pub use trigger::{AtEnd, Trigger, TriggerContext, TriggerResult};
 
-use aligned::AlignedWindows;
+use choice::Setup;
 use function::{Aggregate, Process, Reduce, Then, WindowFunction};
-use general::GeneralWindows;
-use session::SessionWindows;
-
-/// Windows that a stream can be divided into.
-pub trait Windows<T: Data>: Sized + 'static {
-    /// Adds the operator for these windows with their default trigger.
-    #[doc(hidden)]
-    fn by_default<'scope, K, F, W>(
-        self,
-        setup: Setup<'scope, K, T, F, W>,
-    ) -> Processed<'scope, W::Out>
-    where
-        K: Key,
-        T: ExchangeData,
-        F: Fn(&T) -> K + 'static,
-        W: WindowFunction<K, T>;
-
-    /// Adds the operator for these windows with a trigger.
-    #[doc(hidden)]
-    fn by<'scope, K, F, W, G>(
-        self,
-        trigger: G,
-        setup: Setup<'scope, K, T, F, W>,
-    ) -> Processed<'scope, W::Out>
-    where
-        K: Key,
-        T: ExchangeData,
-        F: Fn(&T) -> K + 'static,
-        W: WindowFunction<K, T>,
-        G: Trigger<T>;
-}
-
-/// Everything about a window operator but the windows and the trigger.
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct Setup<'scope, K, T: Data, F, W> {
-    kind: &'static str,
-    keyed: KeyedStream<'scope, K, T, F>,
-    function: W,
-    allowed_lateness: Duration,
-    late: OutputTag<T>,
-}
-
-impl<'scope, K, T, F, W> Setup<'scope, K, T, F, W>
-where
-    K: Key,
-    T: ExchangeData,
-    F: Fn(&T) -> K + 'static,
-    W: WindowFunction<K, T>,
-{
-    fn options(
-        allowed_lateness: Duration,
-        late: OutputTag<T>,
-        final_only: bool,
-    ) -> WindowOptions<T> {
-        WindowOptions { allowed_lateness, late_output: Some(late), final_only }
-    }
-
-    /// Adds the operator for windows on a grid, or for any others if they stand on none.
-    fn assigned<A: Assigner<T>>(self, windows: A) -> Processed<'scope, W::Out> {
-        let Some(grid) = windows.alignment() else {
-            let trigger = windows.default_trigger();
-            return self.general(windows, trigger);
-        };
-        let Setup { kind, keyed, function, allowed_lateness, late } = self;
-        keyed.operator(kind, move |mut backend, key, batch_mode| {
-            windows.check()?;
-            let options = Self::options(allowed_lateness, late, batch_mode);
-            AlignedWindows::new(&mut backend, move |v: &T| key(v), grid, function, options)
-        })
-    }
-
-    fn general<A: Assigner<T>, G: Trigger<T>>(
-        self,
-        windows: A,
-        trigger: G,
-    ) -> Processed<'scope, W::Out> {
-        let Setup { kind, keyed, function, allowed_lateness, late } = self;
-        keyed.operator(kind, move |mut backend, key, batch_mode| {
-            let options = Self::options(allowed_lateness, late, batch_mode);
-            let key = move |value: &T| key(value);
-            GeneralWindows::new(&mut backend, key, windows, trigger, function, options)
-        })
-    }
-
-    fn sessions<A: SessionAssigner<T>, G: Trigger<T>>(
-        self,
-        windows: A,
-        trigger: G,
-    ) -> Processed<'scope, W::Out> {
-        let Setup { kind, keyed, function, allowed_lateness, late } = self;
-        keyed.operator(kind, move |mut backend, key, batch_mode| {
-            let options = Self::options(allowed_lateness, late, batch_mode);
-            let key = move |value: &T| key(value);
-            SessionWindows::new(&mut backend, key, windows, trigger, function, options)
-        })
-    }
-}
-
-/// Windows of one's own, by an [`Assigner`].
-#[derive(Clone, Copy, Debug)]
-pub struct Assigned<A>(pub A);
-
-/// Makes a type that is, or holds, an assigner usable as windows.
-macro_rules! windows_by_assigner {
-    ($name:ty, [$($generics:tt)*], $self:ident => $assigner:expr) => {
-        impl<T: Data, $($generics)*> Windows<T> for $name {
-            fn by_default<'scope, K, F, W>(
-                $self,
-                setup: Setup<'scope, K, T, F, W>,
-            ) -> Processed<'scope, W::Out>
-            where
-                K: Key,
-                T: ExchangeData,
-                F: Fn(&T) -> K + 'static,
-                W: WindowFunction<K, T>,
-            {
-                setup.assigned($assigner)
-            }
-
-            fn by<'scope, K, F, W, G>(
-                $self,
-                trigger: G,
-                setup: Setup<'scope, K, T, F, W>,
-            ) -> Processed<'scope, W::Out>
-            where
-                K: Key,
-                T: ExchangeData,
-                F: Fn(&T) -> K + 'static,
-                W: WindowFunction<K, T>,
-                G: Trigger<T>,
-            {
-                setup.general($assigner, trigger)
-            }
-        }
-    };
-}
-
-windows_by_assigner!(Tumbling, [], self => self);
-windows_by_assigner!(Sliding, [], self => self);
-windows_by_assigner!(Global, [], self => self);
-windows_by_assigner!(Assigned<A>, [A: Assigner<T>], self => self.0);
-
-impl<T: Data, P: 'static> Windows<T> for Session<P>
-where
-    Session<P>: SessionAssigner<T>,
-{
-    fn by_default<'scope, K, F, W>(
-        self,
-        setup: Setup<'scope, K, T, F, W>,
-    ) -> Processed<'scope, W::Out>
-    where
-        K: Key,
-        T: ExchangeData,
-        F: Fn(&T) -> K + 'static,
-        W: WindowFunction<K, T>,
-    {
-        let trigger = self.default_trigger();
-        setup.sessions(self, trigger)
-    }
-
-    fn by<'scope, K, F, W, G>(
-        self,
-        trigger: G,
-        setup: Setup<'scope, K, T, F, W>,
-    ) -> Processed<'scope, W::Out>
-    where
-        K: Key,
-        T: ExchangeData,
-        F: Fn(&T) -> K + 'static,
-        W: WindowFunction<K, T>,
-        G: Trigger<T>,
-    {
-        setup.sessions(self, trigger)
-    }
-}
-
-/// The trigger that the windows have when nobody names another.
-#[derive(Clone, Copy, Debug)]
-pub struct ByDefault;
-
-/// A trigger that was named.
-#[derive(Clone, Copy, Debug)]
-pub struct By<G>(G);
-
-/// A choice of trigger: none, or one.
-pub trait TriggerChoice<T: Data>: Sized {
-    /// Adds the operator for the windows with this choice.
-    #[doc(hidden)]
-    fn apply<'scope, K, F, W, A>(
-        self,
-        windows: A,
-        setup: Setup<'scope, K, T, F, W>,
-    ) -> Processed<'scope, W::Out>
-    where
-        K: Key,
-        T: ExchangeData,
-        F: Fn(&T) -> K + 'static,
-        W: WindowFunction<K, T>,
-        A: Windows<T>;
-}
-
-impl<T: Data> TriggerChoice<T> for ByDefault {
-    fn apply<'scope, K, F, W, A>(
-        self,
-        windows: A,
-        setup: Setup<'scope, K, T, F, W>,
-    ) -> Processed<'scope, W::Out>
-    where
-        K: Key,
-        T: ExchangeData,
-        F: Fn(&T) -> K + 'static,
-        W: WindowFunction<K, T>,
-        A: Windows<T>,
-    {
-        windows.by_default(setup)
-    }
-}
-
-impl<T: Data, G: Trigger<T>> TriggerChoice<T> for By<G> {
-    fn apply<'scope, K, F, W, A>(
-        self,
-        windows: A,
-        setup: Setup<'scope, K, T, F, W>,
-    ) -> Processed<'scope, W::Out>
-    where
-        K: Key,
-        T: ExchangeData,
-        F: Fn(&T) -> K + 'static,
-        W: WindowFunction<K, T>,
-        A: Windows<T>,
-    {
-        windows.by(self.0, setup)
-    }
-}
 
 /// A keyed stream whose records are sorted into windows, after Flink's `WindowedStream`.
 ///
@@ -410,7 +181,7 @@ where
     #[must_use]
     pub fn trigger<H: Trigger<T>>(self, trigger: H) -> WindowedStream<'scope, K, T, F, A, By<H>> {
         let WindowedStream { keyed, windows, allowed_lateness, .. } = self;
-        WindowedStream { keyed, windows, trigger: By(trigger), allowed_lateness }
+        WindowedStream { keyed, windows, trigger: By::new(trigger), allowed_lateness }
     }
 
     /// Keeps each window for this long, in event time, after its end: records that are late but
@@ -559,7 +330,7 @@ where
     ) -> WindowResult<'scope, W::Out, T> {
         let late = OutputTag::new("late-data");
         let WindowedStream { keyed, windows, trigger, allowed_lateness } = self;
-        let setup = Setup { kind, keyed, function, allowed_lateness, late: late.clone() };
+        let setup = Setup::new(kind, keyed, function, allowed_lateness, late.clone());
         WindowResult { results: trigger.apply(windows, setup), late }
     }
 }

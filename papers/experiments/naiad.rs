@@ -14,7 +14,6 @@ use highwater::prelude::*;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::{ConnectLoop, Feedback};
-use timely::progress::Antichain;
 
 const ROUNDS: u64 = 100_000;
 /// The median of 64 computers with 8 workers each, in figure 6b.
@@ -50,10 +49,8 @@ fn rounds(workers: usize) -> Result<Vec<f64>> {
         worker.dataflow::<u64, _, _>(|scope| {
             let (handle, around) = scope.feedback::<Vec<()>>(1);
             let mut builder = OperatorBuilder::new("barrier".to_owned(), scope);
-            // Nothing is ever sent, so the input says nothing about the output: the capability does.
-            let input = builder.new_input_connection(around, Pipeline, [(0, Antichain::new())]);
-            let (output, stream) =
-                builder.new_output_connection::<Vec<()>, _>([(0, Antichain::new())]);
+            let input = builder.new_input(around, Pipeline);
+            let (output, stream) = builder.new_output::<Vec<()>>();
             stream.connect_loop(handle);
             builder.build(move |mut capabilities| {
                 let _ports = (input, output);

@@ -103,7 +103,7 @@ pub trait KeyedTable<K: Key, N: Namespace, V: StateValue>: 'static {
     fn clear(&mut self, namespace: &N);
 
     /// Returns how many values there are in all namespaces.
-    fn len(&self) -> usize;
+    fn size(&self) -> usize;
 }
 
 /// The values of one namespace, opened for several accesses.

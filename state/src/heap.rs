@@ -255,7 +255,10 @@ impl<K: Key, N: Namespace, V: StateValue> KeyedTable<K, N, V> for HeapTable<K, N
     }
 
     fn is_empty(&self, namespace: &N) -> bool {
-        self.find(namespace).is_err_or(|place| self.spaces[place].1.is_empty())
+        match self.find(namespace) {
+            Ok(place) => self.spaces[place].1.is_empty(),
+            Err(_) => true,
+        }
     }
 
     fn drain_group(&mut self, namespace: &N, take: &mut dyn FnMut(K, V)) -> bool {
@@ -289,19 +292,8 @@ impl<K: Key, N: Namespace, V: StateValue> KeyedTable<K, N, V> for HeapTable<K, N
         }
     }
 
-    fn len(&self) -> usize {
+    fn size(&self) -> usize {
         self.spaces.iter().flat_map(|(_, space)| &space.groups).map(HashTable::len).sum()
-    }
-}
-
-/// `is_err_or` for results, which the standard library has for options only.
-trait IsErrOr<T> {
-    fn is_err_or(self, test: impl FnOnce(T) -> bool) -> bool;
-}
-
-impl<T, E> IsErrOr<T> for Result<T, E> {
-    fn is_err_or(self, test: impl FnOnce(T) -> bool) -> bool {
-        self.map_or(true, test)
     }
 }
 
@@ -329,7 +321,7 @@ mod tests {
                 *table.get_or_insert_with(Hashed::new(key), &namespace, || 0) += key + 1;
             }
         }
-        assert_eq!(table.len(), 3000);
+        assert_eq!(table.size(), 3000);
         assert_eq!(table.first_namespace(), Some(&-5));
         assert_eq!(table.get(Hashed::new(&keys[3]), &7), Some(&(keys[3] + 1)));
         assert_eq!(table.remove(Hashed::new(&keys[3]), &7), Some(keys[3] + 1));
