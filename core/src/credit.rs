@@ -28,8 +28,9 @@ use timely::scheduling::activate::SyncActivator;
 
 use crate::time::Epoch;
 
-/// How many epochs can be open on an edge before they share a bucket.
-const BUCKETS: usize = 4;
+/// How many epochs can be open on an edge: as many as have buckets of their own. Sources run ahead
+/// of the slowest operator by less than that, or bytes of a later epoch would block an earlier one.
+pub(crate) const BUCKETS: usize = 4;
 
 /// The bytes in flight between one sender and one receiver.
 type Lane = [AtomicI64; BUCKETS];

@@ -68,6 +68,7 @@ pub struct Job {
     config: Config,
     key_groups: KeyGroups,
     metrics: Metrics,
+    batch_mode: AtomicBool,
     epoch: AtomicU64,
     failed: AtomicBool,
     failure: Mutex<Option<Error>>,
@@ -94,6 +95,7 @@ impl Job {
             config,
             key_groups,
             metrics: Metrics::default(),
+            batch_mode: AtomicBool::new(false),
             epoch: AtomicU64::new(0),
             failed: AtomicBool::new(false),
             failure: Mutex::new(None),
@@ -141,6 +143,17 @@ impl Job {
                 Err(Error::option("--mode", "batch", expected))
             }
         }
+    }
+
+    /// Says that the job runs in batch mode; called before operators are built.
+    pub fn set_batch_mode(&self, batch_mode: bool) {
+        self.batch_mode.store(batch_mode, Ordering::SeqCst);
+    }
+
+    /// Returns whether operators know one watermark only, the last.
+    #[must_use]
+    pub fn batch_mode(&self) -> bool {
+        self.batch_mode.load(Ordering::SeqCst)
     }
 
     /// Returns the epoch that every source moves to at its next activation.

@@ -6,6 +6,11 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::time::Epoch;
+
+/// Stands for the epoch of an operator that has ended.
+const ENDED: u64 = u64::MAX;
+
 /// What an operator does in the graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -57,6 +62,7 @@ pub struct OperatorMetrics {
     /// Activations in which the operator wanted to emit and had no credit.
     pub blocked: Counter,
     watermark: AtomicI64,
+    epoch: AtomicU64,
 }
 
 impl OperatorMetrics {
@@ -72,6 +78,7 @@ impl OperatorMetrics {
             fired_timers: Counter::default(),
             blocked: Counter::default(),
             watermark: AtomicI64::new(i64::MIN),
+            epoch: AtomicU64::new(0),
         }
     }
 
@@ -84,6 +91,17 @@ impl OperatorMetrics {
 
     pub(crate) fn set_watermark(&self, watermark: i64) {
         self.watermark.store(watermark, Ordering::Relaxed);
+    }
+
+    /// Returns the epoch that the operator is in, `None` when it has ended.
+    #[must_use]
+    pub fn epoch(&self) -> Option<Epoch> {
+        let epoch = self.epoch.load(Ordering::SeqCst);
+        (epoch < ENDED).then_some(Epoch(epoch))
+    }
+
+    pub(crate) fn set_epoch(&self, epoch: Option<Epoch>) {
+        self.epoch.store(epoch.map_or(ENDED, |epoch| epoch.0), Ordering::SeqCst);
     }
 }
 
@@ -112,6 +130,14 @@ impl Metrics {
     #[must_use]
     pub fn operators(&self) -> Vec<Arc<OperatorMetrics>> {
         self.operators.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Returns the least epoch that an operator behind the sources is in, `None` when all have
+    /// ended.
+    #[must_use]
+    pub fn least_epoch(&self) -> Option<Epoch> {
+        let operators = self.operators.lock().unwrap_or_else(PoisonError::into_inner);
+        operators.iter().filter(|o| o.role != Role::Source).filter_map(|o| o.epoch()).min()
     }
 
     /// Returns a sum over all operators with the role.

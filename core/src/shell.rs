@@ -61,6 +61,7 @@ use crate::watermark::of_stamp;
 use crate::worker::Running;
 
 pub use build::{Built, Drain, Flow, Inlet, ShellBuilder, SideRequest, Stage, StagedFlow, forward};
+pub use idle::{Gossip, SplitWatermarks, Status};
 pub(crate) use input::{Delivered, Input, Pull};
 pub(crate) use output::Output;
 pub use source::{Assign, Origin, Plain, SourceBuilder, SplitReader, Staged, Strategy};
@@ -92,8 +93,9 @@ pub trait Logic: 'static {
         None
     }
 
-    /// Fires the processing-time timers with `t <= now_ms`, in order.
-    fn fire_processing(&mut self, _now_ms: i64, _cx: &mut Context<'_, Self::Out>) {}
+    /// Fires the processing-time timers with `t <= over_ms`, in order; the clock of the context is
+    /// past that.
+    fn fire_processing(&mut self, _over_ms: i64, _cx: &mut Context<'_, Self::Out>) {}
 
     /// Returns the time of the first event-time timer, for I3.
     fn first_timer(&self) -> Option<i64> {
@@ -137,6 +139,8 @@ pub(crate) struct Shell<L: Logic> {
     pub(crate) watermark: i64,
     /// Whether a firing was interrupted; it is finished before anything else is done.
     pub(crate) firing: bool,
+    /// Whether there is one watermark only, the last, even while it is being fired.
+    pub(crate) batch_mode: bool,
     pub(crate) ended: bool,
     pub(crate) running: Running,
     pub(crate) job: Arc<Job>,
@@ -340,10 +344,15 @@ impl<L: Logic> Shell<L> {
         now_ms: i64,
         failure: &mut Option<Error>,
     ) -> bool {
-        if self.logic.first_processing_timer().is_some_and(|due| due <= now_ms) {
-            self.run(allowance, now_ms, failure, |logic, cx| logic.fire_processing(now_ms, cx));
+        // As with a watermark, a time has come when it is over: records of this ms may still come.
+        let over_ms = now_ms.saturating_sub(1);
+        if self.logic.first_processing_timer().is_some_and(|due| due <= over_ms) {
+            self.run(allowance, now_ms, failure, |logic, cx| logic.fire_processing(over_ms, cx));
         }
-        let reached = self.bounds(frontiers).watermark;
+        let mut reached = self.bounds(frontiers).watermark;
+        if self.batch_mode && reached < i64::MAX {
+            reached = self.watermark;
+        }
         let mut next = reached;
         let mut all_fired = true;
         if reached > self.watermark {
@@ -353,7 +362,11 @@ impl<L: Logic> Shell<L> {
                 logic.fire(watermark, cx)
             });
             // The end of time is reached only when nothing is left to fire.
-            next = unfired.map_or(reached, |unfired| unfired.min(reached).min(i64::MAX - 1));
+            next = match unfired {
+                None => reached,
+                Some(_) if self.batch_mode => self.watermark,
+                Some(unfired) => unfired.min(reached).min(i64::MAX - 1),
+            };
             all_fired = unfired.is_none();
             if let Some(witness) = &self.job.config().witness {
                 witness.fired(&self.metrics, watermark, all_fired);
@@ -379,6 +392,9 @@ impl<L: Logic> Shell<L> {
         debug_assert!(self.buffer.is_empty(), "I5: records are left behind by the capability");
         if watermark != self.watermark {
             self.metrics.set_watermark(of_stamp(watermark));
+        }
+        if epoch != self.epoch {
+            self.metrics.set_epoch(Some(epoch));
         }
         self.epoch = epoch;
         self.watermark = watermark;
@@ -423,6 +439,7 @@ impl<L: Logic> Shell<L> {
         self.flush(allowance, now_ms, &mut failure);
         self.output.capability = None;
         self.sides.downgrade(None);
+        self.metrics.set_epoch(None);
         self.ended = true;
         if let Some(error) = failure {
             self.fail(error);
@@ -442,7 +459,7 @@ impl<L: Logic> Shell<L> {
             }
             Outcome::Idle => {}
         }
-        let due = self.logic.first_processing_timer();
+        let due = self.logic.first_processing_timer().map(|due| due.saturating_add(1));
         if due.is_some() && self.job.config().turns.is_some() {
             self.activator.activate();
         } else if let Some(due) = due

@@ -24,6 +24,7 @@ use highwater::options::{JobOptions, duration};
 use highwater::prelude::*;
 use serde::{Deserialize, Serialize};
 
+/// Asks questions of a year of departures from New York.
 #[derive(Parser)]
 struct Program {
     #[command(subcommand)]

@@ -20,6 +20,7 @@ use highwater::connectors::nexmark::{self, Event, GeneratorConfig};
 use highwater::options::{JobOptions, duration};
 use highwater::prelude::*;
 
+/// Runs a query of the Nexmark benchmark on generated events, or on events from a file.
 #[derive(Parser)]
 struct Args {
     /// The query

@@ -35,7 +35,7 @@ struct Shared<'scope> {
     dataflow: Dataflow<'scope>,
     nodes: RefCell<Vec<Rc<dyn Buildable + 'scope>>>,
     places: Cell<usize>,
-    unbounded: RefCell<Option<String>>,
+    unbounded: RefCell<Option<Rc<Identity>>>,
 }
 
 impl std::fmt::Debug for Env<'_> {
@@ -79,7 +79,7 @@ impl<'scope> Env<'scope> {
         let identity = self.identity("source");
         if source.boundedness() == Boundedness::Unbounded {
             let mut unbounded = self.shared.unbounded.borrow_mut();
-            unbounded.get_or_insert_with(|| identity.name());
+            unbounded.get_or_insert_with(|| Rc::clone(&identity));
         }
         self.node(identity, move |_, identity| {
             Ok(Pending::source(identity, Box::new(Plain(source))))
@@ -105,7 +105,8 @@ impl<'scope> Env<'scope> {
     /// Returns whether the job runs in batch mode. Known only after the program's closure.
     pub(crate) fn is_batch(&self) -> Result<bool> {
         let unbounded = self.shared.unbounded.borrow();
-        self.dataflow().job().is_batch(unbounded.as_deref())
+        let name = unbounded.as_ref().map(|identity| identity.name());
+        self.dataflow().job().is_batch(name.as_deref())
     }
 
     /// Names the next operator by its kind and its place.
@@ -129,7 +130,7 @@ impl<'scope> Env<'scope> {
     /// Builds everything that was described.
     fn finish(&self) -> Result<()> {
         let nodes = std::mem::take(&mut *self.shared.nodes.borrow_mut());
-        self.is_batch()?;
+        self.dataflow().job().set_batch_mode(self.is_batch()?);
         nodes.iter().try_for_each(|node| node.build_if_last())
     }
 }

@@ -3,7 +3,8 @@
 //! ```text
 //! Env --read--> DataStream --map, filter, flat_map, watermarks, union--> DataStream --sink-->
 //!                  '--key_by--> KeyedStream --reduce, aggregate, process, connect--> Processed
-//!                                   '--window--> WindowedStream --reduce, aggregate, process-->
+//!                                   |--window--> WindowedStream --reduce, aggregate, process-->
+//!                                   '--interval_join--> IntervalJoined --process--> JoinResult
 //! ```
 
 mod node;
@@ -18,5 +19,6 @@ pub mod keyed_state;
 pub mod process;
 pub mod connect;
 pub mod window;
+pub mod join;
 
 pub mod sink;

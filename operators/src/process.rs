@@ -147,7 +147,7 @@ impl<K: Key, O: Data> ProcessContext<'_, '_, K, O> {
         self.timers.event.delete(time, self.key.key.clone(), ());
     }
 
-    /// Sets a timer for the current key that fires when the clock reaches `time_ms` since 1970.
+    /// Sets a timer for the current key that fires when the clock has passed `time_ms` since 1970.
     pub fn set_processing_timer(&mut self, time_ms: i64) {
         self.timers.processing.set(time_ms, self.key.key.clone(), ());
     }

@@ -325,6 +325,7 @@ impl<'scope, A: Data, B: Data> ShellBuilder<'scope, A, B> {
         let (activator, waiter) = wakers(dataflow, &info);
         let running = Running::new(&self.name);
         let batch_records = dataflow.batch_records::<L::Out>();
+        let batch_mode = job.batch_mode();
         builder.build_reschedule(move |mut capabilities| {
             let mut sides = Sides::default();
             let mut of_sides = capabilities.split_off(1).into_iter();
@@ -348,6 +349,7 @@ impl<'scope, A: Data, B: Data> ShellBuilder<'scope, A, B> {
                 epoch: Epoch(0),
                 watermark: i64::MIN,
                 firing: false,
+                batch_mode,
                 ended: false,
                 running,
                 job,

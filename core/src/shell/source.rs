@@ -28,11 +28,11 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::scheduling::Activator;
 
 use super::build::{Stage, wakers};
-use super::idle::{Gossip, Status, of_splits};
+use super::idle::{Gossip, SplitWatermarks, Status};
 use super::output::in_pieces;
 use super::{Built, Output};
 use crate::context::Port;
-use crate::credit::{Gate, Waiter};
+use crate::credit::{BUCKETS, Gate, Waiter};
 use crate::dataflow::Dataflow;
 use crate::error::{Error, Result};
 use crate::job::Job;
@@ -40,7 +40,7 @@ use crate::metrics::{OperatorMetrics, Role};
 use crate::record::{Batch, Data};
 use crate::source::{Poll, Reader, Source};
 use crate::time::{Epoch, Time};
-use crate::watermark::{WatermarkGenerator, of_stamp, to_stamp};
+use crate::watermark::{WatermarkGenerator, of_stamp};
 use crate::worker::Running;
 
 /// Gives every record of a batch its event time.
@@ -192,7 +192,6 @@ impl<T: Data> std::fmt::Debug for SourceBuilder<T> {
 struct ActiveSplit<T> {
     reader: Box<dyn SplitReader<T>>,
     generator: Option<Box<dyn WatermarkGenerator<T>>>,
-    stamp: i64,
     /// When it last had a record; idleness counts from there.
     last_ms: i64,
     /// When it may be polled again, by [`SourceShell::time`].
@@ -234,6 +233,7 @@ enum Outcome {
 /// A source on one worker.
 struct SourceShell<T: Data> {
     splits: Vec<ActiveSplit<T>>,
+    watermarks: SplitWatermarks,
     start: Instant,
     /// The split whose turn it is.
     turn: usize,
@@ -276,12 +276,11 @@ impl<T: Data> SourceBuilder<T> {
         let splits = readers.into_iter().map(|reader| ActiveSplit {
             reader,
             generator: self.strategy.as_ref().map(|strategy| (strategy.generator)()),
-            stamp: i64::MIN,
             last_ms: now_ms,
             due: None,
             finished: false,
         });
-        let splits = splits.collect();
+        let splits: Vec<_> = splits.collect();
         let mut builder = OperatorBuilder::new(self.name.clone(), dataflow.scope());
         let (output, stream) = builder.new_output::<Batch<T>>();
         let gate = Gate::default();
@@ -295,6 +294,7 @@ impl<T: Data> SourceBuilder<T> {
         let rate = job.config().rate.map(|rate| Rate::new(rate as f64 / workers as f64));
         let metrics = job.metrics().register(&self.uid, &self.name, worker, Role::Source);
         let mut shell = SourceShell {
+            watermarks: SplitWatermarks::new(splits.len()),
             splits,
             start: Instant::now(),
             turn: 0,
@@ -344,6 +344,7 @@ impl<T: Data> SourceShell<T> {
         let finished = self.splits.iter().all(|split| split.finished);
         self.tick(outcome == Outcome::Blocked, finished);
         if finished {
+            self.metrics.set_epoch(None);
             self.output.capability = None;
             return false;
         }
@@ -351,11 +352,18 @@ impl<T: Data> SourceShell<T> {
         true
     }
 
-    /// Moves to the epoch that the job is in.
+    /// Moves to the epoch that the job is in, unless operators are too far behind.
     fn follow_trigger(&mut self) {
-        let epoch = self.job.epoch();
+        let mut epoch = self.job.epoch();
+        if epoch <= self.epoch {
+            return;
+        }
+        if let Some(least) = self.job.metrics().least_epoch() {
+            epoch = epoch.min(Epoch(least.0 + BUCKETS as u64 - 1));
+        }
         if epoch > self.epoch {
             self.epoch = epoch;
+            self.metrics.set_epoch(Some(epoch));
             self.output.downgrade(Time::new(self.epoch, self.stamp));
         }
     }
@@ -424,7 +432,10 @@ impl<T: Data> SourceShell<T> {
         match poll {
             Poll::More => {}
             Poll::Pending(wait) => split.due = Some(now + wait),
-            Poll::End => split.finished = true,
+            Poll::End => {
+                split.finished = true;
+                self.watermarks.finished(index);
+            }
         }
         if read == 0 {
             return Ok(0);
@@ -435,6 +446,7 @@ impl<T: Data> SourceShell<T> {
         }
         if self.idleness_ms.is_some() {
             split.last_ms = self.job.now_ms();
+            self.watermarks.active(index);
         }
         if let Some(assign) = &mut self.assign {
             assign(&mut self.made);
@@ -471,22 +483,26 @@ impl<T: Data> SourceShell<T> {
         self.output.downgrade(Time::new(self.epoch, may));
     }
 
-    /// Asks the generators how far their splits have come.
+    /// Asks the generators how far their splits have come, and which splits have fallen silent.
     fn status(&mut self, now_ms: i64, blocked: bool) -> Status {
-        for split in self.splits.iter_mut().filter(|split| !split.finished) {
-            let watermark = split.generator.as_mut().and_then(|g| g.on_periodic_emit());
-            split.stamp = split.stamp.max(watermark.map_or(i64::MIN, to_stamp));
+        let watermarks = &mut self.watermarks;
+        for (index, split) in self.splits.iter_mut().enumerate() {
+            // A split that is idle stays so until it has a record.
+            if !watermarks.is_active(index) {
+                continue;
+            }
+            if let Some(watermark) = split.generator.as_mut().and_then(|g| g.on_periodic_emit()) {
+                watermarks.watermark(index, watermark);
+            }
             if blocked {
                 // The clock of idleness stands still while there is no credit (FLINK-35886).
                 split.last_ms = now_ms;
             }
+            if self.idleness_ms.is_some_and(|most| now_ms - split.last_ms >= most) {
+                watermarks.idle(index);
+            }
         }
-        let idleness_ms = self.idleness_ms;
-        let unfinished = self.splits.iter().filter(|split| !split.finished);
-        of_splits(unfinished.map(|split| {
-            let idle = idleness_ms.is_some_and(|most| now_ms - split.last_ms >= most);
-            (split.stamp, !idle)
-        }))
+        watermarks.status()
     }
 
     /// Arranges for the next activation.

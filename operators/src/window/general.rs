@@ -266,7 +266,8 @@ where
     fn left(&mut self, batch: &mut Batch<T>, cx: &mut Context<'_, W::Out>) {
         self.life.advance(cx.watermark());
         if !self.life.final_only {
-            self.run(TimeDomain::Processing, cx.processing_time().saturating_sub(1), false, cx);
+            let over_ms = cx.processing_time().saturating_sub(1);
+            self.run(TimeDomain::Processing, over_ms, false, cx);
         }
         for record in batch.drain(..) {
             if self.needs_event_time && record.event_time == NO_EVENT_TIME {

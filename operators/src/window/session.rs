@@ -242,7 +242,8 @@ where
     fn left(&mut self, batch: &mut Batch<T>, cx: &mut Context<'_, W::Out>) {
         self.life.advance(cx.watermark());
         if !self.life.final_only {
-            self.run(TimeDomain::Processing, cx.processing_time().saturating_sub(1), false, cx);
+            let over_ms = cx.processing_time().saturating_sub(1);
+            self.run(TimeDomain::Processing, over_ms, false, cx);
         }
         let needs_event_time = self.event_time || self.trigger.needs_event_time();
         for record in batch.drain(..) {

@@ -110,7 +110,7 @@ impl TriggerContext<'_> {
         self.timers.delete(TimeDomain::Event, time);
     }
 
-    /// Sets a timer for when the processing time reaches `time`, in ms; setting it twice sets it
+    /// Sets a timer for when the processing time has passed `time`, in ms; setting it twice sets it
     /// once. Dropped when the input has ended.
     pub fn set_processing_timer(&mut self, time: i64) {
         if !self.ended {
@@ -164,7 +164,7 @@ pub trait Trigger<T>: 'static {
         TriggerResult::Continue
     }
 
-    /// Called when the processing time has reached the `time` of a timer.
+    /// Called when the processing time has passed the `time` of a timer.
     fn on_processing_time(
         &self,
         _time: i64,

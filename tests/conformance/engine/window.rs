@@ -1,0 +1,290 @@
+//! The engine's window operators.
+//!
+//! | description | operator |
+//! |---|---|
+//! | sessions | `SessionWindows` |
+//! | tumbling or sliding, event time, default trigger | `AlignedWindows` *and* `GeneralWindows` |
+//! | everything else | `GeneralWindows` |
+//!
+//! The stream API chooses as this table does, and the first of two; that two operators say the same
+//! at each step is part of the subject.
+
+use highwater_core::harness::{Harness, SideRecords};
+use highwater_core::record::Record;
+use highwater_core::shell::Logic;
+use highwater_core::side::OutputTag;
+use highwater_operators::window::aligned::AlignedWindows;
+use highwater_operators::window::function::{Aggregate as Aggregated, Process, WindowFunction};
+use highwater_operators::window::general::GeneralWindows;
+use highwater_operators::window::session::SessionWindows;
+use highwater_operators::window::{
+    AggregateFunction, Assigner, AtEnd, ContinuousEventTime, Count, Global, ProcessFn,
+    ProcessWindowFunction, Purging, Session, SessionAssigner, TimeWindow, Trigger, WindowOptions,
+    Windowed,
+};
+use highwater_sim::oracle::{self, Fired, Gap, TimeDomain, TriggerKind, Window, WindowSpec};
+
+use super::assign::{Item, RuledSession, millis, sliding, tumbling};
+use super::backend;
+use super::composite::Combined;
+use crate::subject::{Aggregate, Made, WindowSubject};
+
+type Spec = WindowSpec<String, i64>;
+type Subject = Box<dyn WindowSubject>;
+
+/// What a window emits: its values, or their sum alone.
+type Out = Windowed<String, Vec<i64>>;
+
+/// Makes the operator of a description.
+pub(super) fn make(spec: &Spec, aggregate: Aggregate) -> Made<dyn WindowSubject> {
+    Some(match aggregate {
+        Aggregate::Sum | Aggregate::Session => with_function(spec, || Aggregated(Sum)),
+        Aggregate::Each => with_function(spec, all),
+    })
+}
+
+/// Adds up the values of a window as they come.
+#[derive(Clone)]
+struct Sum;
+
+impl AggregateFunction<Item> for Sum {
+    type Accumulator = i64;
+    type Output = Vec<i64>;
+
+    fn create(&self) -> i64 {
+        0
+    }
+    fn add(&self, sum: &mut i64, (_, value): Item) {
+        *sum += value;
+    }
+    fn merge(&self, into: &mut i64, other: i64) {
+        *into += other;
+    }
+    fn result(&self, sum: &i64) -> Vec<i64> {
+        vec![*sum]
+    }
+}
+
+/// Emits all values of a window.
+fn all() -> Process<impl ProcessWindowFunction<String, Item, Output = Out>> {
+    let all = |key: &String, window: &TimeWindow, items: &[Item], emit: &mut dyn FnMut(Out)| {
+        let value = items.iter().map(|(_, value)| *value).collect();
+        emit(Windowed { key: key.clone(), window: *window, value });
+    };
+    Process(ProcessFn::new(all))
+}
+
+fn with_function<W>(spec: &Spec, function: impl Fn() -> W) -> Subject
+where
+    W: WindowFunction<String, Item, Out = Out>,
+{
+    let purging = spec.trigger.purging;
+    match &spec.trigger.kind {
+        TriggerKind::EventTime if !purging && has_grid(spec) => Box::new(Agreeing {
+            first: aligned(spec, function()),
+            second: with_trigger(spec, AtEnd::EventTime, function()),
+        }),
+        TriggerKind::EventTime => may_purge(spec, AtEnd::EventTime, function()),
+        TriggerKind::ProcessingTime => may_purge(spec, AtEnd::ProcessingTime, function()),
+        TriggerKind::Never => may_purge(spec, AtEnd::Never, function()),
+        TriggerKind::Count(n) => may_purge(spec, Count(*n), function()),
+        TriggerKind::ContinuousEventTime(interval) => {
+            may_purge(spec, ContinuousEventTime::of(millis(*interval)), function())
+        }
+        TriggerKind::Composite(composite) => {
+            with_trigger(spec, Combined { composite: composite.clone(), purging }, function())
+        }
+    }
+}
+
+/// Says whether the windows stand on a grid of event time.
+fn has_grid(spec: &Spec) -> bool {
+    use oracle::Assigner::{Sliding, Tumbling};
+    spec.time == TimeDomain::Event && matches!(spec.assigner, Tumbling { .. } | Sliding { .. })
+}
+
+fn may_purge<G, W>(spec: &Spec, trigger: G, function: W) -> Subject
+where
+    G: Trigger<Item>,
+    W: WindowFunction<String, Item, Out = Out>,
+{
+    if spec.trigger.purging {
+        with_trigger(spec, Purging(trigger), function)
+    } else {
+        with_trigger(spec, trigger, function)
+    }
+}
+
+fn with_trigger<G, W>(spec: &Spec, trigger: G, function: W) -> Subject
+where
+    G: Trigger<Item>,
+    W: WindowFunction<String, Item, Out = Out>,
+{
+    use oracle::Assigner::{Global as Whole, Session as Silence, Sliding, Tumbling};
+    let processing = spec.time == TimeDomain::Processing;
+    match &spec.assigner {
+        Tumbling { size, offset } => {
+            general(spec, tumbling(*size, *offset, spec.time), trigger, function)
+        }
+        Sliding { size, slide, offset } => {
+            general(spec, sliding(*size, *slide, *offset, spec.time), trigger, function)
+        }
+        Whole => general(spec, Global, trigger, function),
+        Silence { gap: Gap::Fixed(gap) } => {
+            let session = Session::gap(millis(*gap));
+            let session = if processing { session.processing_time() } else { session };
+            sessions(spec, session, trigger, function)
+        }
+        Silence { gap: Gap::PerRecord(rule) } => {
+            assert!(!processing, "no case has gaps by record in processing time");
+            sessions(spec, RuledSession::new(rule), trigger, function)
+        }
+    }
+}
+
+fn key(item: &Item) -> String {
+    item.0.clone()
+}
+
+fn late() -> OutputTag<Item> {
+    OutputTag::new("late")
+}
+
+fn options(spec: &Spec) -> WindowOptions<Item> {
+    WindowOptions {
+        allowed_lateness: millis(spec.allowed_lateness),
+        late_output: Some(late()),
+        final_only: false,
+    }
+}
+
+fn aligned<W: WindowFunction<String, Item, Out = Out>>(spec: &Spec, function: W) -> Subject {
+    let grid = match &spec.assigner {
+        oracle::Assigner::Tumbling { size, offset } => {
+            Assigner::<Item>::alignment(&tumbling(*size, *offset, spec.time))
+        }
+        oracle::Assigner::Sliding { size, slide, offset } => {
+            Assigner::<Item>::alignment(&sliding(*size, *slide, *offset, spec.time))
+        }
+        _ => None,
+    };
+    let grid = grid.expect("these windows stand on a grid");
+    let logic = AlignedWindows::new(&mut backend(), key, grid, function, options(spec));
+    Engine::boxed(logic.expect("the description is allowed"))
+}
+
+fn general<A, G, W>(spec: &Spec, assigner: A, trigger: G, function: W) -> Subject
+where
+    A: Assigner<Item>,
+    G: Trigger<Item>,
+    W: WindowFunction<String, Item, Out = Out>,
+{
+    let options = options(spec);
+    let logic = GeneralWindows::new(&mut backend(), key, assigner, trigger, function, options);
+    Engine::boxed(logic.expect("the description is allowed"))
+}
+
+fn sessions<A, G, W>(spec: &Spec, assigner: A, trigger: G, function: W) -> Subject
+where
+    A: SessionAssigner<Item>,
+    G: Trigger<Item>,
+    W: WindowFunction<String, Item, Out = Out>,
+{
+    let options = options(spec);
+    let logic = SessionWindows::new(&mut backend(), key, assigner, trigger, function, options);
+    Engine::boxed(logic.expect("the description is allowed"))
+}
+
+/// An operator of the engine.
+struct Engine<L: Logic> {
+    harness: Harness<L>,
+    late: SideRecords<Item>,
+}
+
+impl<L: Logic<Left = Item, Out = Out>> Engine<L> {
+    fn boxed(logic: L) -> Subject {
+        let mut harness = Harness::new(logic);
+        let late = harness.listen(&late());
+        Box::new(Engine { harness, late })
+    }
+}
+
+impl<L: Logic<Left = Item, Out = Out>> WindowSubject for Engine<L> {
+    fn element(&mut self, key: &str, value: i64, ts: i64) {
+        self.harness.left(ts, (key.to_owned(), value));
+    }
+
+    fn watermark(&mut self, watermark: i64) {
+        self.harness.watermark(watermark);
+    }
+
+    fn processing_time(&mut self, time: i64) {
+        self.harness.processing_time(time);
+    }
+
+    fn snapshot_restore(&mut self) {}
+
+    fn take_output(&mut self) -> Vec<Fired<String, i64>> {
+        let output = self.harness.take_output().expect("the operator does not fail").into_iter();
+        let fired = output.map(|Record { event_time, value: Windowed { key, window, value } }| {
+            let window = Window { start: window.start, end: window.end };
+            Fired { key, window, values: value, timestamp: event_time }
+        });
+        fired.collect()
+    }
+
+    fn take_late(&mut self) -> Vec<(String, i64, i64)> {
+        let late = self.late.take().into_iter();
+        late.map(|Record { event_time, value: (key, value) }| (key, value, event_time)).collect()
+    }
+}
+
+/// Two operators that must say the same.
+struct Agreeing {
+    first: Subject,
+    second: Subject,
+}
+
+impl Agreeing {
+    fn both(&mut self, mut input: impl FnMut(&mut dyn WindowSubject)) {
+        input(self.first.as_mut());
+        input(self.second.as_mut());
+    }
+}
+
+/// The results, without their order.
+fn sorted(mut fired: Vec<Fired<String, i64>>) -> Vec<Fired<String, i64>> {
+    fired.iter_mut().for_each(|fired| fired.values.sort_unstable());
+    fired.sort_unstable();
+    fired
+}
+
+impl WindowSubject for Agreeing {
+    fn element(&mut self, key: &str, value: i64, ts: i64) {
+        self.both(|subject| subject.element(key, value, ts));
+    }
+
+    fn watermark(&mut self, watermark: i64) {
+        self.both(|subject| subject.watermark(watermark));
+    }
+
+    fn processing_time(&mut self, time: i64) {
+        self.both(|subject| subject.processing_time(time));
+    }
+
+    fn snapshot_restore(&mut self) {
+        self.both(|subject| subject.snapshot_restore());
+    }
+
+    fn take_output(&mut self) -> Vec<Fired<String, i64>> {
+        let (first, second) = (self.first.take_output(), self.second.take_output());
+        assert_eq!(sorted(first.clone()), sorted(second), "aligned and general windows");
+        first
+    }
+
+    fn take_late(&mut self) -> Vec<(String, i64, i64)> {
+        let (first, second) = (self.first.take_late(), self.second.take_late());
+        assert_eq!(first, second, "what is late for aligned and for general windows");
+        first
+    }
+}
