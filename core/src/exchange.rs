@@ -119,9 +119,9 @@ impl<T: Data, P: Push<Envelope<T>>> Push<Envelope<T>> for StraightPusher<P> {
     }
 }
 
-/// The bytes of a batch that is not serialised: without the memory its values own.
+/// The bytes of a batch that is not serialised: of its room, without the memory its values own.
 pub(crate) fn flat_bytes<T>(batch: &Batch<T>) -> u64 {
-    std::mem::size_of_val(batch.as_slice()) as u64
+    (batch.capacity() * std::mem::size_of::<Record<T>>()) as u64
 }
 
 /// The way to one worker.

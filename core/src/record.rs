@@ -35,7 +35,8 @@ impl<T> Record<T> {
 /// Records that travel together under one stamp. Never sent empty.
 pub type Batch<T> = Vec<Record<T>>;
 
-/// The bytes of memory that a batch keeps in use, for flow control.
+/// The bytes of memory that a batch keeps in use, for flow control: of its room, not only of the
+/// records in it, as batches that were sent before they were full have more room than records.
 ///
 /// Values without owned memory count exactly. For others the first record is measured by the size
 /// of its serialised form and stands for all: one measurement a batch, not one a record.
@@ -47,7 +48,7 @@ pub(crate) fn batch_bytes<T: Serialize>(batch: &Batch<T>) -> u64 {
         }
         _ => 0,
     };
-    (batch.len() * (flat + owned)) as u64
+    (batch.capacity() * flat + batch.len() * owned) as u64
 }
 
 #[cfg(test)]
@@ -57,7 +58,7 @@ mod tests {
     #[test]
     fn bytes_of_a_batch_count_owned_memory() {
         let plain: Batch<u64> = (0..10).map(|i| Record::new(0, i)).collect();
-        assert_eq!(batch_bytes(&plain), 10 * 16);
+        assert_eq!(batch_bytes(&plain), plain.capacity() as u64 * 16);
         let owning: Batch<String> = (0..10).map(|_| Record::new(0, "x".repeat(1000))).collect();
         assert!(batch_bytes(&owning) > 10_000, "{}", batch_bytes(&owning));
     }

@@ -139,7 +139,8 @@ pub(crate) struct Shell<L: Logic> {
     pub(crate) watermark: i64,
     /// Whether a firing was interrupted; it is finished before anything else is done.
     pub(crate) firing: bool,
-    /// Whether there is one watermark only, the last, even while it is being fired.
+    /// Whether there is one watermark only, the last: those that come while operators before this
+    /// one are still firing are left out.
     pub(crate) batch_mode: bool,
     pub(crate) ended: bool,
     pub(crate) running: Running,
@@ -364,7 +365,6 @@ impl<L: Logic> Shell<L> {
             // The end of time is reached only when nothing is left to fire.
             next = match unfired {
                 None => reached,
-                Some(_) if self.batch_mode => self.watermark,
                 Some(unfired) => unfired.min(reached).min(i64::MAX - 1),
             };
             all_fired = unfired.is_none();

@@ -8,14 +8,21 @@
 //! Operators are written against [`KeyedBackend`] and [`KeyedTable`]; [`HeapBackend`] is the
 //! implementation in memory. Keys are hashed once per record ([`Hashed`]).
 //!
-//! Not here yet, and coming with managed state: descriptors with schema fingerprints, freezing,
-//! encoding, time to live, and a backend for state larger than memory.
+//! State becomes bytes by [`StateFormat`], in a [format](format) that no backend owns.
+//!
+//! Not here yet, and coming with managed state: descriptors, freezing, time to live, and a backend
+//! for state larger than memory.
 
 pub mod backend;
 pub mod heap;
 
 pub mod timer;
 
+pub mod snapshot;
+pub mod schema;
+pub mod format;
+
 pub use backend::{Hashed, KeyedBackend, KeyedSpace, KeyedTable, Namespace, StateValue};
 pub use heap::{HeapBackend, HeapSpace, HeapTable};
+pub use snapshot::{Migration, StateFormat, StateReader};
 pub use timer::Timers;

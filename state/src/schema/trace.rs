@@ -182,6 +182,9 @@ impl Trace {
         let visitor = if named { type_name::<V>() } else { "" };
         let same = |slot: &Slot| slot.head == Some(head) && slot.visitor == visitor;
         let slot = self.slots[slot].back.unwrap_or(slot);
+        if self.open.len() >= 2 * DEPTH_MAX {
+            return self.give_up("it has no finite values".to_owned());
+        }
         match self.slots[slot].head {
             Some(known) if known == head => return Ok(slot),
             Some(known) => {
