@@ -21,10 +21,10 @@
 //!
 //! | to | look at |
 //! |---|---|
-//! | describe a job | [`Env`](prelude::Env), [`DataStream`](prelude::DataStream) |
+//! | describe a job | [`prelude::Env`], [`prelude::DataStream`] |
 //! | read and write | [`connectors`] |
 //! | write functions with state and timers | [`operators::process`], [`operators::connect`] |
-//! | understand the engine | [`core`](highwater_core) and `docs/design.md` |
+//! | understand the engine | [`highwater_core`] and `docs/design.md` |
 
 pub use highwater_connectors as connectors;
 pub use highwater_core as core;

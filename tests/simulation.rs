@@ -17,7 +17,7 @@
 //! | records emitted after the capability has moved | fails | fails | fails | fails |
 //! | sessions that touch do not merge | fails | | | |
 //! | a window is late one ms later | fails | | | |
-//! | records or a cut between the timers of one watermark | fails | fails | | |
+//! | records or a cut between the timers of one watermark (debug assertions on) | fails | fails | | |
 //!
 //! `HIGHWATER_SEEDS` sets how many seeds each family runs, `HIGHWATER_SEED` runs a single one.
 

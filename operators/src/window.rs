@@ -50,8 +50,8 @@ use crate::key_by::KeyedStream;
 use crate::node::Identity;
 use crate::stream::{DataStream, Named, Processed};
 
-pub use choice::{Assigned, By, ByDefault, TriggerChoice, Windows};
 pub use assigner::{Assigner, Global, Sliding, Tumbling};
+pub use choice::{Assigned, By, ByDefault, TriggerChoice, Windows};
 pub use function::{AggregateFunction, ProcessFn, ProcessWindowFunction, Windowed};
 pub use lifetime::WindowOptions;
 pub use repeated::{ContinuousEventTime, ContinuousProcessingTime, Count, Purging};

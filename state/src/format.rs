@@ -14,18 +14,18 @@
 //!           payload: (namespace bytes, key bytes, value bytes) each  | checksum u64
 //!
 //! footer := 'F' | blocks u32 | (group u16, entries u64, offset u64) each
-//!           length u32 of the footer up to here   | checksum u64   | "\r\nHWEND."
+//!           offset u64 of the footer             | checksum u64   | "\r\nHWEND."
 //! ```
 //!
 //! Blocks ascend by group, the entries of a block by namespace bytes, then key bytes, and the same
-//! pair never comes twice: equal state has equal bytes, whichever backend wrote it. A group that has
+//! pair never comes twice: equal state has equal bytes, whichever backend wrote it. A group with
 //! neither entries nor a watermark floor has no block. The part is written and can be read from the
 //! beginning to the end; whoever needs some groups only finds them by the footer.
 //!
 //! **Invariants**
-//! - *Covered*: each byte belongs to a checksum (XXH3-64) or is compared with what it must be. Those
-//!   of blocks and footer are seeded with the header's, so that no block fits into another part.
-//!   (asserted by `state/tests/damage.rs`, which flips every bit and cuts at every length)
+//! - *Covered*: each byte belongs to a checksum (XXH3-64) or is compared with what it must be. The
+//!   checksums of blocks and footer are seeded with the header's: no block fits into another part.
+//!   (asserted by `state/tests/format_damage.rs`: every flipped bit, every cut)
 //! - *Gapless*: header, blocks and footer fill the part exactly (asserted in [`PartReader::open`]).
 //! - *Capped*: no length is used before it is known to fit into what there is (`format/bytes.rs`).
 //!

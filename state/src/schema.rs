@@ -7,8 +7,9 @@
 //! ```
 //!
 //! A schema is derived from serde alone ([`Schema::of`]) and stored in full in the header of every
-//! part, since postcard's bytes do not describe themselves. Equal fingerprints mean equal bytes. A
-//! struct may grow by optional fields at its end; nothing else may change ([`Schema::readable_as`]).
+//! part, since postcard's bytes do not describe themselves. Equal fingerprints mean that bytes are
+//! read alike. A struct may grow by optional fields at its end; nothing else may change
+//! ([`Schema::readable_as`]).
 //!
 //! **Invariants**: a schema is a tree whose only other links lead to an enclosing struct or enum,
 //! for recursive types (by construction in `schema/trace.rs` and `schema/wire.rs`); nodes are

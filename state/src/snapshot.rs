@@ -12,13 +12,13 @@
 //!   [`StateFormat::block`] and in [`GroupReader`], so that a changed hash never loses state).
 //! - *As described*: what a type writes is what its schema says (asserted in
 //!   [`StateFormat::block`]: for the first entry of each block, in debug builds for all).
-//! - Namespaces and keys never change their type, since their hash and their order would; values may
-//!   grow or be migrated.
+//! - Namespaces and keys never change their type, since their hash and their order would; values
+//!   may grow or be migrated.
 //!
 //! **Cost**: a block is sorted by its encoded keys, O(n log n), and held twice while it is made.
 //!
-//! **Left out**: deltas. They are parts whose value is an `Option`, `None` for a deleted entry; which
-//! part is relative to which is known by the manifest.
+//! **Left out**: deltas. They are parts whose value is an `Option`, `None` for a deleted entry;
+//! which part is relative to which is known by the manifest.
 //!
 //! **Sources**: Flink's schema evolution and canonical savepoints (semantics.md sections 2 and 3).
 

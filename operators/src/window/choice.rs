@@ -151,8 +151,11 @@ pub trait Windows<T: Data>: Sized + 'static {
 
     /// Adds the operator for these windows with a trigger.
     #[doc(hidden)]
-    fn by<S: Types<Value = T>, G: Trigger<T>>(self, trigger: G, setup: Setup<'_, S>)
-    -> Results<'_, S>;
+    fn by<S: Types<Value = T>, G: Trigger<T>>(
+        self,
+        trigger: G,
+        setup: Setup<'_, S>,
+    ) -> Results<'_, S>;
 }
 
 /// Windows of one's own, by an [`Assigner`].

@@ -24,6 +24,8 @@ use crate::world::{Item, Run};
 /// What came up in a run, so that a test can tell that it tested something.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Coverage {
+    /// Turns of all workers.
+    pub turns: u64,
     /// Records that sources emitted.
     pub records: u64,
     /// Those of them that were late under their own stamp.
@@ -45,6 +47,7 @@ pub struct Coverage {
 impl Coverage {
     /// Adds what came up in another run.
     pub fn add(&mut self, other: &Coverage) {
+        self.turns += other.turns;
         self.records += other.records;
         self.late_at_source += other.late_at_source;
         self.late_arrivals += other.late_arrivals;
@@ -90,6 +93,7 @@ pub fn check(graph: &Graph, run: &Run) -> Result<Coverage, String> {
     }
     let mut check = Check { notes, coverage: Coverage::default() };
     check.coverage.blocked = run.blocked;
+    check.coverage.turns = run.order.len() as u64;
     let mut streams: Vec<Vec<Sent>> =
         (0..graph.sources.len()).map(|i| check.emitted(&format!("source-{i}"))).collect();
     for (i, step) in graph.steps.iter().enumerate() {

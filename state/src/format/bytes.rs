@@ -1,7 +1,7 @@
 //! Little-endian numbers and length-prefixed bytes, read without trusting any length.
 //!
-//! **Invariant**: a [`Cursor`] never reads behind its end and never allocates; whoever collects what
-//! it returns allocates at most as much as there are bytes (asserted in [`Cursor::take`]).
+//! **Invariant**: a [`Cursor`] never reads behind its end and never allocates; whoever collects
+//! what it returns allocates at most as much as there are bytes (asserted in [`Cursor::take`]).
 
 use crate::format::error::{FormatError, Place};
 

@@ -230,7 +230,10 @@ impl<'de> MapAccess<'de> for List<'_, 'de> {
         seed.deserialize(name).map(Some)
     }
 
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, CodecError> {
+    fn next_value_seed<V: DeserializeSeed<'de>>(
+        &mut self,
+        seed: V,
+    ) -> Result<V::Value, CodecError> {
         let id = match &self.items {
             Items::Pairs(_, _, value) => Some(*value),
             Items::Named(named) => named.get(self.taken as usize).map(|(_, id)| *id),
@@ -253,7 +256,10 @@ impl<'de> EnumAccess<'de> for Variant<'_, 'de> {
     type Error = CodecError;
     type Variant = Self;
 
-    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self), CodecError> {
+    fn variant_seed<S: DeserializeSeed<'de>>(
+        self,
+        seed: S,
+    ) -> Result<(S::Value, Self), CodecError> {
         let index: U32Deserializer<CodecError> = self.index.into_deserializer();
         Ok((seed.deserialize(index)?, self))
     }

@@ -10,10 +10,10 @@ use crate::format::error::{FormatError, Place};
 use crate::format::header::Header;
 use crate::format::{BLOCK, CHECKSUM_BYTES, END, FOOTER, checksum};
 
-/// The bytes of a footer that lists no block: tag, count, length, checksum, end.
+/// The bytes of a footer that lists no block: tag, count, offset, checksum, end.
 const FOOTER_BYTES: u64 = 1 + 4 + TRAILER_BYTES;
-/// The bytes of the footer after its list: length, checksum, end.
-const TRAILER_BYTES: u64 = 4 + CHECKSUM_BYTES + END.len() as u64;
+/// The bytes of the footer after its list: its offset, checksum, end.
+const TRAILER_BYTES: u64 = 8 + CHECKSUM_BYTES + END.len() as u64;
 /// The bytes of the footer for each block.
 const LISTED_BYTES: u64 = 18;
 
@@ -88,8 +88,7 @@ impl<W: Write> PartWriter<W> {
             footer.extend_from_slice(&entries.to_le_bytes());
             footer.extend_from_slice(&offset.to_le_bytes());
         }
-        // At most one block for each of 65,536 groups: the length fits.
-        footer.extend_from_slice(&(footer.len() as u32).to_le_bytes());
+        footer.extend_from_slice(&self.at.to_le_bytes());
         let sum = checksum(&footer, self.seed);
         footer.extend_from_slice(&sum.to_le_bytes());
         footer.extend_from_slice(&END);
@@ -217,15 +216,14 @@ fn read_footer(part: &[u8], begin: u64, seed: u64) -> Result<(Vec<Listed>, u64),
     }
     let trailer = total - TRAILER_BYTES;
     let mut cursor = Cursor::new(slice(part, trailer, total), trailer, place);
-    let (length, stored) = (u64::from(cursor.u32()?), cursor.u64()?);
+    let (at, stored) = (cursor.u64()?, cursor.u64()?);
     if cursor.take(END.len() as u64)? != END {
         return Err(cursor.malformed("no end"));
     }
-    if length > trailer - begin {
-        return Err(cursor.malformed("a footer that is longer than the part"));
+    if at < begin || at > trailer {
+        return Err(cursor.malformed("a footer that is not in the part"));
     }
-    let at = trailer - length;
-    let found = checksum(slice(part, at, trailer + 4), seed);
+    let found = checksum(slice(part, at, trailer + 8), seed);
     if stored != found {
         return Err(FormatError::Checksum { place, at, stored, found });
     }
@@ -246,7 +244,7 @@ fn read_footer(part: &[u8], begin: u64, seed: u64) -> Result<(Vec<Listed>, u64),
     Ok((listed, at))
 }
 
-/// Reads a part from its beginning without trusting it, to tell where it ends too early or too late.
+/// Reads a part from its beginning without trusting it, to tell where it ends too early or late.
 fn diagnose(part: &[u8], begin: u64) -> Result<(), FormatError> {
     let mut cursor = Cursor::new(slice(part, begin, part.len() as u64), begin, Place::Footer);
     loop {

@@ -51,7 +51,8 @@ pub(super) fn trace<T: DeserializeOwned>() -> Result<Vec<Node>, String> {
         match more.filter(|_| idle < IDLE_MAX) {
             Some(script) => trace.script = script,
             None => {
-                let last = refused.map_or(String::new(), |fault| format!(", the last one: {fault}"));
+                let last =
+                    refused.map_or(String::new(), |fault| format!(", the last one: {fault}"));
                 return Err(format!("it refuses all values that were made up for it{last}"));
             }
         }

@@ -5,7 +5,9 @@ use std::fmt;
 use highwater_core::key::{Key, KeyGroup, KeyGroupRange, stable_hash};
 use serde::de::DeserializeOwned;
 
-use crate::format::{BlockReader, Codec, CodecError, FormatError, Header, PartReader, Place, Role};
+use crate::format::{
+    BlockReader, Codec, CodecError, FormatError, Header, PartReader, Place, Postcard, Role,
+};
 use crate::schema::Schema;
 use crate::snapshot::{StateFormat, Step, Stored};
 
@@ -114,8 +116,7 @@ impl<N: Stored, K: Key, V: Stored, C: Codec> GroupReader<'_, N, K, V, C> {
         let schemas = &self.format.schemas;
         let namespace = same(&self.format.codec, &schemas.namespace, raw.namespace);
         let namespace = namespace.map_err(decode(Role::Namespace))?;
-        let key: K =
-            same(&self.format.codec, &schemas.key, raw.key).map_err(decode(Role::Key))?;
+        let key: K = same(&self.format.codec, &schemas.key, raw.key).map_err(decode(Role::Key))?;
         let value = self.value(raw.value).map_err(decode(Role::Value))?;
         let found = self.format.groups.of_hash(stable_hash(&key));
         if found != self.block.group() {

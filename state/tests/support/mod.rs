@@ -1,5 +1,6 @@
 //! A small job's state, and how it is written and read in the tests of the format.
 #![allow(dead_code, reason = "each test file uses another part of it")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::collections::BTreeMap;
 
@@ -10,54 +11,54 @@ use highwater_state::{StateFormat, StateReader};
 use serde::{Deserialize, Serialize};
 
 /// The entries of a state.
-pub type Entries<N, K, V> = BTreeMap<(N, K), V>;
+pub(crate) type Entries<N, K, V> = BTreeMap<(N, K), V>;
 
 /// A value with one of everything.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Session {
-    pub id: u64,
-    pub name: String,
-    pub score: f64,
-    pub lines: Vec<Line>,
-    pub last: Option<Event>,
+pub(crate) struct Session {
+    pub(crate) id: u64,
+    pub(crate) name: String,
+    pub(crate) score: f64,
+    pub(crate) lines: Vec<Line>,
+    pub(crate) last: Option<Event>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Line {
-    pub price: i32,
-    pub tags: BTreeMap<char, bool>,
+pub(crate) struct Line {
+    pub(crate) price: i32,
+    pub(crate) tags: BTreeMap<char, bool>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Event {
+pub(crate) enum Event {
     Opened,
     Moved(i16, i16),
     Said { what: String, loud: Option<bool> },
     Closed(u128),
 }
 
-pub fn key_groups() -> KeyGroups {
+pub(crate) fn key_groups() -> KeyGroups {
     KeyGroups::new(128, 1)
 }
 
-pub fn all() -> KeyGroupRange {
+pub(crate) fn all() -> KeyGroupRange {
     key_groups().range(0)
 }
 
-pub fn range(first: u16, last: u16) -> KeyGroupRange {
+pub(crate) fn range(first: u16, last: u16) -> KeyGroupRange {
     KeyGroupRange { first: KeyGroup(first), last: KeyGroup(last) }
 }
 
-pub fn group_of<K: Key>(key: &K) -> KeyGroup {
+pub(crate) fn group_of<K: Key>(key: &K) -> KeyGroup {
     key_groups().of_hash(stable_hash(key))
 }
 
-pub fn format<N: Stored, K: Key, V: Stored>() -> StateFormat<N, K, V> {
+pub(crate) fn format<N: Stored, K: Key, V: Stored>() -> StateFormat<N, K, V> {
     StateFormat::new("window-uid", "sessions", key_groups()).unwrap()
 }
 
 /// Makes the blocks of all groups that have entries; the floor of group `g` is `1000 + g`.
-pub fn blocks<N: Stored + Ord, K: Key, V: Stored>(
+pub(crate) fn blocks<N: Stored + Ord, K: Key, V: Stored>(
     format: &StateFormat<N, K, V>,
     entries: &Entries<N, K, V>,
 ) -> Result<Vec<Block>, FormatError> {
@@ -71,14 +72,14 @@ pub fn blocks<N: Stored + Ord, K: Key, V: Stored>(
     groups.into_iter().map(block).collect()
 }
 
-pub fn write<N: Stored + Ord, K: Key, V: Stored>(
+pub(crate) fn write<N: Stored + Ord, K: Key, V: Stored>(
     format: &StateFormat<N, K, V>,
     entries: &Entries<N, K, V>,
 ) -> Vec<u8> {
     format.part(all(), blocks(format, entries).unwrap()).unwrap()
 }
 
-pub fn read_range<N: Stored + Ord, K: Key, V: Stored>(
+pub(crate) fn read_range<N: Stored + Ord, K: Key, V: Stored>(
     reader: &StateReader<'_, N, K, V>,
     range: KeyGroupRange,
 ) -> Result<Entries<N, K, V>, FormatError> {
@@ -94,7 +95,7 @@ pub fn read_range<N: Stored + Ord, K: Key, V: Stored>(
     Ok(entries)
 }
 
-pub fn read<N: Stored + Ord, K: Key, V: Stored>(
+pub(crate) fn read<N: Stored + Ord, K: Key, V: Stored>(
     format: &StateFormat<N, K, V>,
     bytes: &[u8],
 ) -> Result<Entries<N, K, V>, FormatError> {
@@ -102,7 +103,7 @@ pub fn read<N: Stored + Ord, K: Key, V: Stored>(
 }
 
 /// The state whose bytes are committed as `fixtures/v1.part`: never change it.
-pub fn golden() -> Entries<(i64, i64), String, Session> {
+pub(crate) fn golden() -> Entries<(i64, i64), String, Session> {
     let session = |id: u64| Session {
         id,
         name: format!("session {id}"),

@@ -154,11 +154,7 @@ impl<'de> Deserializer<'de> for Probe<'_> {
         result
     }
 
-    fn deserialize_tuple<V: Visitor<'de>>(
-        self,
-        len: usize,
-        visitor: V,
-    ) -> Result<V::Value, Fault> {
+    fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, Fault> {
         self.list(Head::Tuple(len), visitor)
     }
 
@@ -317,20 +313,13 @@ impl<'de> VariantAccess<'de> for Variant<'_> {
         self.ask::<serde::de::IgnoredAny>(Form::Unit).map(|_| ())
     }
 
-    fn newtype_variant_seed<S: DeserializeSeed<'de>>(
-        mut self,
-        seed: S,
-    ) -> Result<S::Value, Fault> {
+    fn newtype_variant_seed<S: DeserializeSeed<'de>>(mut self, seed: S) -> Result<S::Value, Fault> {
         let slot = self.ask::<serde::de::IgnoredAny>(Form::Newtype)?;
         let inner = self.trace.child(slot, 0);
         seed.deserialize(Probe::new(self.trace, inner))
     }
 
-    fn tuple_variant<V: Visitor<'de>>(
-        mut self,
-        len: usize,
-        visitor: V,
-    ) -> Result<V::Value, Fault> {
+    fn tuple_variant<V: Visitor<'de>>(mut self, len: usize, visitor: V) -> Result<V::Value, Fault> {
         let slot = self.ask::<V>(Form::Tuple(len))?;
         visit_list(self.trace, slot, visitor)
     }
