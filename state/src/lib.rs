@@ -8,7 +8,7 @@
 //! Operators are written against [`KeyedBackend`] and [`KeyedTable`]; [`HeapBackend`] is the
 //! implementation in memory. Keys are hashed once per record ([`Hashed`]).
 //!
-//! State becomes bytes by [`StateFormat`], in a [format](format) that no backend owns.
+//! State becomes bytes by [`StateFormat`], in a format (`format.rs`) that no backend owns.
 //!
 //! Not here yet, and coming with managed state: descriptors, freezing, time to live, and a backend
 //! for state larger than memory.
