@@ -33,7 +33,7 @@ use highwater_core::key::{Key, KeyGroupRange, KeyGroups};
 use highwater_core::record::{Batch, Data, Record};
 use highwater_core::shell::Logic;
 use highwater_core::time::NO_EVENT_TIME;
-use highwater_state::{Hashed, KeyedBackend, KeyedTable};
+use highwater_state::{Hashed, KeyedBackend, KeyedSpace, KeyedTable};
 
 use super::assigner::Alignment;
 use super::function::WindowFunction;
@@ -335,7 +335,8 @@ where
             self.fired_until = i128::from(cx.watermark()) + 1;
             self.current = Current::NONE;
         }
-        for Record { event_time, value } in batch.drain(..) {
+        let mut records = batch.drain(..).peekable();
+        while let Some(Record { event_time, mut value }) = records.next() {
             if event_time < self.current.first || event_time > self.current.last {
                 if event_time == NO_EVENT_TIME {
                     cx.fail(no_event_time());
@@ -347,10 +348,20 @@ where
                 self.behind(event_time, value, cx);
                 continue;
             }
-            let key = (self.key)(&value);
-            let (hashed, slice) = (Hashed::new(&key), &self.current.name);
-            let acc = self.table.get_or_insert_with(hashed, slice, || self.function.create());
-            self.function.add(acc, value);
+            // The records that follow in the same slice share the way to it.
+            let Current { name, first, last, .. } = self.current;
+            let mut space = self.table.space(&name);
+            loop {
+                let key = (self.key)(&value);
+                let hashed = Hashed::new(&key);
+                let acc = space.get_or_insert_with(hashed, || self.function.create());
+                self.function.add(acc, value);
+                let in_slice = |next: &Record<T>| (first..=last).contains(&next.event_time);
+                match records.next_if(in_slice) {
+                    Some(next) => value = next.value,
+                    None => break,
+                }
+            }
         }
     }
 

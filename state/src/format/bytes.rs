@@ -3,18 +3,26 @@
 //! **Invariant**: a [`Cursor`] never reads behind its end and never allocates; whoever collects
 //! what it returns allocates at most as much as there are bytes (asserted in [`Cursor::take`]).
 
+use std::fmt;
+
 use crate::format::error::{FormatError, Place};
 
 /// The most bytes that a length in front of an entry's part takes.
 const LENGTH_BYTES: u32 = 5;
 
 /// Reads one piece of a part from its beginning.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Cursor<'a> {
     rest: &'a [u8],
     /// The offset of `rest` in the part.
     at: u64,
     place: Place,
+}
+
+impl fmt::Debug for Cursor<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Cursor({} bytes left at byte {} in {})", self.rest.len(), self.at, self.place)
+    }
 }
 
 impl<'a> Cursor<'a> {

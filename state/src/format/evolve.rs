@@ -301,3 +301,38 @@ impl<'de> VariantAccess<'de> for Variant<'_, 'de> {
         self.of.fields(self.fields, visitor)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    /// Reads the first of two numbers only.
+    #[derive(Debug)]
+    struct Hasty;
+
+    impl<'de> Deserialize<'de> for Hasty {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct First;
+            impl<'de> Visitor<'de> for First {
+                type Value = Hasty;
+                fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    f.write_str("a number")
+                }
+                fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Hasty, A::Error> {
+                    seq.next_element::<u8>().map(|_| Hasty)
+                }
+            }
+            deserializer.deserialize_tuple(2, First)
+        }
+    }
+
+    #[test]
+    fn a_type_that_does_not_read_everything_is_refused() {
+        let schema = Schema::of::<((u8, u8), u8)>().unwrap();
+        let error = decode_evolved::<(Hasty, u8)>(&schema, &[1, 2, 3]).unwrap_err();
+        assert_eq!(error.to_string(), "its type refuses it: 1 elements are not read");
+        assert_eq!(decode_evolved::<((u8, u8), u8)>(&schema, &[1, 2, 3]).unwrap(), ((1, 2), 3));
+    }
+}

@@ -148,3 +148,24 @@ impl<'de> Input<'de> {
 pub(super) fn deeper(depth: usize) -> Result<usize, CodecError> {
     if depth < NESTING_MAX { Ok(depth + 1) } else { Err(CodecError::Deep { limit: NESTING_MAX }) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_no_more_bits_than_their_type() {
+        let varint = |bytes: &[u8], bits| Input::new(bytes).varint(bits).ok();
+        assert_eq!(varint(&[0xff, 0xff, 0x03], 16), Some(0xffff));
+        assert_eq!(varint(&[0xff, 0xff, 0x04], 16), None);
+        assert_eq!(varint(&[0xff, 0xff, 0xff, 0xff, 0x10], 32), None);
+        assert_eq!(varint(&[[0xff; 9].as_slice(), &[1]].concat(), 64), Some(u128::from(u64::MAX)));
+        assert_eq!(varint(&[[0xff; 9].as_slice(), &[2]].concat(), 64), None);
+        assert_eq!(varint(&[[0xff; 18].as_slice(), &[3]].concat(), 128), Some(u128::MAX));
+        assert_eq!(varint(&[[0xff; 18].as_slice(), &[4]].concat(), 128), None);
+        for number in [0, 1, -1, i128::from(i64::MIN), i128::MAX, i128::MIN] {
+            let bytes = postcard::to_allocvec(&number).unwrap();
+            assert_eq!(Input::new(&bytes).zigzag(128).unwrap(), number);
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! Writing a part from its beginning to its end, and reading any of its key groups.
 
+use std::fmt;
 use std::io::Write;
 
 use highwater_core::key::{KeyGroup, KeyGroupRange};
@@ -121,7 +122,7 @@ impl Header {
 }
 
 /// A part whose header and footer have been verified.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct PartReader<'a> {
     part: &'a [u8],
     header: Header,
@@ -129,6 +130,12 @@ pub struct PartReader<'a> {
     listed: Vec<Listed>,
     /// Where the footer begins, which is where the last block ends.
     end: u64,
+}
+
+impl fmt::Debug for PartReader<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PartReader({} bytes, {:?})", self.part.len(), self.header)
+    }
 }
 
 impl<'a> PartReader<'a> {

@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test file uses another part of it")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
+pub(crate) mod damage;
+
 use std::collections::BTreeMap;
 
 use highwater_core::key::{Key, KeyGroup, KeyGroupRange, KeyGroups, stable_hash};
