@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
+use crate::cut::Snapshots;
 use crate::error::{Error, Result};
 use crate::key::{KeyGroups, MAX_PARALLELISM, default_max_parallelism};
+use crate::store::Stores;
 use crate::witness::Witness;
 use crate::worker::Turns;
 
@@ -66,6 +68,10 @@ pub struct Config {
     pub turns: Option<Arc<dyn Turns>>,
     /// Who watches the operators, in simulations.
     pub witness: Option<Arc<dyn Witness>>,
+    /// Who takes what operators freeze between epochs, and has what they are restored from.
+    pub snapshots: Option<Arc<dyn Snapshots>>,
+    /// Where keyed state lives that does not fit into memory; `None` keeps it in memory.
+    pub stores: Option<Arc<dyn Stores>>,
 }
 
 /// The least watermark interval: shorter ones drown the job in progress messages.
@@ -85,6 +91,8 @@ impl Default for Config {
             clock: Arc::new(SystemClock::default()),
             turns: None,
             witness: None,
+            snapshots: None,
+            stores: None,
         }
     }
 }

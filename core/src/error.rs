@@ -97,6 +97,12 @@ pub enum Error {
         /// What the communication layer said.
         message: String,
     },
+    /// Stored state could not be written or read.
+    #[error("state")]
+    State {
+        /// Why not.
+        source: Cause,
+    },
     /// Another error, raised by the program itself.
     #[error("{message}")]
     Program {
@@ -141,6 +147,11 @@ impl Error {
         Error::Io { action, path: path.into(), source }
     }
 
+    /// Returns an error about stored state.
+    pub fn state(source: impl Into<Cause>) -> Self {
+        Error::State { source: source.into() }
+    }
+
     /// Returns an error about what a file holds, with the line where it is known.
     pub fn input(path: impl Into<PathBuf>, line: Option<u64>, source: impl Into<Cause>) -> Self {
         Error::Input { path: path.into(), line, source: source.into() }
@@ -158,6 +169,7 @@ impl Error {
             Error::Io { .. } | Error::Start { .. } => ErrorKind::Retry,
             Error::Panicked { .. } => ErrorKind::Restart,
             Error::PlanMismatch { .. } => ErrorKind::Internal,
+            Error::State { .. } => ErrorKind::Corrupt,
             Error::Operator { source, .. } => source.kind(),
         }
     }

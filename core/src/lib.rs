@@ -26,6 +26,8 @@ pub mod source;
 pub mod sink;
 pub mod side;
 
+pub mod cut;
+pub mod store;
 pub mod shell;
 pub mod context;
 pub mod harness;

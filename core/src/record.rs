@@ -9,8 +9,8 @@ pub trait Data: Clone + 'static {}
 impl<T: Clone + 'static> Data for T {}
 
 /// What may travel between workers, and between processes: data that serde can write and read.
-pub trait ExchangeData: Data + Send + Serialize + DeserializeOwned {}
-impl<T: Data + Send + Serialize + DeserializeOwned> ExchangeData for T {}
+pub trait ExchangeData: Data + Send + Sync + Serialize + DeserializeOwned {}
+impl<T: Data + Send + Sync + Serialize + DeserializeOwned> ExchangeData for T {}
 
 /// A value and the instant at which it happened.
 ///

@@ -51,6 +51,7 @@ use timely::scheduling::Activator;
 
 use crate::context::{Allowance, Context};
 use crate::credit::{Gate, Waiter};
+use crate::cut::Cut;
 use crate::error::Error;
 use crate::job::Job;
 use crate::metrics::OperatorMetrics;
@@ -72,7 +73,8 @@ pub use source::{Assign, Origin, Plain, SourceBuilder, SplitReader, Staged, Stra
 /// - *Emit only through the context*: everything else is invisible to checkpoints.
 /// - *Timers in order*: `fire` fires event-time timers in the order of their time and may stop when
 ///   [`Context::should_yield`] says so; it is called again.
-/// - *Constant freeze*: `freeze` takes constant time, whatever the size of the state.
+/// - *Constant freeze*: `freeze` takes constant time, whatever the size of the state; `fold` takes
+///   little time whenever it is called.
 pub trait Logic: 'static {
     /// The records of the first input.
     type Left: Data;
@@ -113,12 +115,20 @@ pub trait Logic: 'static {
         stamp
     }
 
-    /// Freezes the state as of the end of `epoch`, in constant time.
-    fn freeze(&mut self, _epoch: Epoch) {}
+    /// Freezes the state as of the end of an epoch, in constant time, and adds it to the cut.
+    fn freeze(&mut self, _cut: &mut Cut) {}
+
+    /// Does a little of the work that a freeze has left behind; returns whether there is more.
+    fn fold(&mut self) -> bool {
+        false
+    }
 
     /// Called once, after the last record and the last timer.
     fn end(&mut self, _cx: &mut Context<'_, Self::Out>) {}
 }
+
+/// How long an idle operator rests before it looks again whether a freeze has been encoded.
+const FOLD_EVERY: Duration = Duration::from_millis(1);
 
 /// One operator on one worker: its logic, its queue and its capability.
 pub(crate) struct Shell<L: Logic> {
@@ -143,6 +153,8 @@ pub(crate) struct Shell<L: Logic> {
     /// one are still firing are left out.
     pub(crate) batch_mode: bool,
     pub(crate) ended: bool,
+    /// Whether a freeze has left work behind.
+    pub(crate) folding: bool,
     pub(crate) running: Running,
     pub(crate) job: Arc<Job>,
     pub(crate) worker: usize,
@@ -201,6 +213,7 @@ impl<L: Logic> Shell<L> {
         if self.close(frontiers, &mut allowance, now_ms) {
             return false;
         }
+        self.folding = self.folding && self.logic.fold();
         self.rest(outcome, now_ms);
         true
     }
@@ -410,11 +423,17 @@ impl<L: Logic> Shell<L> {
             return false;
         }
         debug_assert!(self.queue.is_empty(), "I4: batches of {} are left at its cut", self.epoch);
-        self.logic.freeze(self.epoch);
+        let now_ms = self.job.now_ms();
+        if let Some(snapshots) = &self.job.config().snapshots {
+            let (kind, watermark) = (snapshots.kind(self.epoch), of_stamp(self.watermark));
+            let mut cut = Cut::new(self.epoch, kind, watermark, now_ms);
+            self.logic.freeze(&mut cut);
+            snapshots.take(&self.metrics, cut);
+            self.folding = true;
+        }
         if let Some(witness) = &self.job.config().witness {
             witness.cut(&self.metrics, self.epoch);
         }
-        let now_ms = self.job.now_ms();
         self.downgrade(self.epoch.next(), self.watermark, now_ms);
         for _ in 0..self.later.len() {
             let Some(delivered) = self.later.pop_front() else { break };
@@ -457,6 +476,7 @@ impl<L: Logic> Shell<L> {
                     self.activator.activate();
                 }
             }
+            Outcome::Idle if self.folding => self.activator.activate_after(FOLD_EVERY),
             Outcome::Idle => {}
         }
         let due = self.logic.first_processing_timer().map(|due| due.saturating_add(1));

@@ -1,76 +1,59 @@
-//! State in memory: one hash table for each namespace and key group.
+//! State in memory: hash tables for each namespace and key group.
 //!
 //! Namespaces stand in a sorted list that is searched only when the namespace changes: records of
-//! one batch mostly fall into the same window. Tables of a namespace that has been emptied are used
-//! again for the next one, which saves growing them from nothing for every window.
+//! one batch mostly fall into the same window. A namespace begins as one table and is divided by
+//! key group when it has many keys, so that few keys need little memory, and growing or folding
+//! never stops the worker for long. Tables of a namespace that has been emptied are used again for
+//! the next one, which saves growing them from nothing for every window.
 //!
-//! **Cost**: one table lookup per access with the hash of the record; a table is small (one group),
-//! so growing it never stops the worker for long.
+//! **Freezing** moves each table into an `Arc` (`group.rs`), which another thread encodes
+//! (`frozen.rs`); folding the copies that were made meanwhile back is done little by little, by
+//! [`HeapTable::fold`].
+//!
+//! **Cost**: one table lookup per access with the hash of the record. A freeze costs a few
+//! allocations per table that is not empty, whatever is in them.
+
+mod dirty;
+mod frozen;
+mod group;
+
+pub use frozen::{FrozenTable, Slots};
 
 use std::cell::Cell;
 
-use hashbrown::HashTable;
-use highwater_core::key::{Key, KeyGroupRange, KeyGroups, stable_hash};
+use highwater_core::key::{Key, KeyGroupRange, KeyGroups};
 
-use crate::backend::{Hashed, KeyedBackend, KeyedSpace, KeyedTable, Namespace, StateValue};
+use crate::backend::{Hashed, Namespace, StateValue};
+pub(crate) use dirty::Dirty;
+use frozen::FrozenSpace;
+use group::Group;
 
-/// Makes tables in memory.
-#[derive(Clone, Copy, Debug)]
-pub struct HeapBackend {
-    groups: KeyGroups,
-    range: KeyGroupRange,
-}
+/// A namespace with more keys than this is divided by key group.
+const UNDIVIDED_KEYS: usize = 64;
 
-impl HeapBackend {
-    /// Returns a backend for the key groups of a worker.
-    #[must_use]
-    pub fn new(groups: KeyGroups, worker: usize) -> Self {
-        HeapBackend { groups, range: groups.range(worker) }
-    }
-}
+/// How many emptied namespaces are kept for the next ones.
+const SPARE_SPACES: usize = 2;
 
-impl KeyedBackend for HeapBackend {
-    type Table<K: Key, N: Namespace, V: StateValue> = HeapTable<K, N, V>;
-
-    fn table<K: Key, N: Namespace, V: StateValue>(&mut self, _name: &str) -> HeapTable<K, N, V> {
-        HeapTable {
-            groups: self.groups,
-            range: self.range,
-            spaces: Vec::new(),
-            last: Cell::new(0),
-            spare: Vec::new(),
-        }
-    }
-
-    fn key_groups(&self) -> KeyGroups {
-        self.groups
-    }
-
-    fn range(&self) -> KeyGroupRange {
-        self.range
-    }
-}
-
-/// The values of one namespace, by key group.
+/// The values of one namespace.
 #[derive(Debug)]
 struct Space<K, V> {
-    groups: Vec<HashTable<(K, V)>>,
+    /// One group for all, or one for each key group of the range.
+    groups: Vec<Group<K, V>>,
+    /// Turns the index of a key group into that of its group here: all ones, or 0 for one group.
+    mask: usize,
     /// The first group that may have values; draining moves it.
     first: usize,
 }
 
-impl<K, V> Space<K, V> {
-    fn new(groups: usize) -> Self {
-        Space { groups: (0..groups).map(|_| HashTable::new()).collect(), first: 0 }
+impl<K: Key, V: StateValue> Space<K, V> {
+    fn new() -> Self {
+        Space { groups: vec![Group::default()], mask: 0, first: 0 }
     }
 
     fn is_empty(&self) -> bool {
-        self.groups.iter().all(HashTable::is_empty)
+        self.groups.iter().all(Group::is_empty)
     }
 }
-
-/// How many emptied namespaces are kept for the next ones.
-const SPARE_SPACES: usize = 2;
 
 /// A table in memory.
 #[derive(Debug)]
@@ -82,9 +65,27 @@ pub struct HeapTable<K, N, V> {
     /// Where the namespace of the last access stands.
     last: Cell<usize>,
     spare: Vec<Space<K, V>>,
+    /// Namespaces that a delta must forget, if changes are tracked.
+    dropped: Option<Vec<N>>,
+    /// Where folding goes on: a namespace and a group.
+    fold_at: Option<(usize, usize)>,
 }
 
 impl<K: Key, N: Namespace, V: StateValue> HeapTable<K, N, V> {
+    /// Makes an empty table for a range of key groups.
+    #[must_use]
+    pub fn new(groups: KeyGroups, range: KeyGroupRange) -> Self {
+        HeapTable {
+            groups,
+            range,
+            spaces: Vec::new(),
+            last: Cell::new(0),
+            spare: Vec::new(),
+            dropped: None,
+            fold_at: None,
+        }
+    }
+
     /// Finds a namespace: its place, or the place where it would stand.
     #[inline]
     fn find(&self, namespace: &N) -> Result<usize, usize> {
@@ -108,15 +109,18 @@ impl<K: Key, N: Namespace, V: StateValue> HeapTable<K, N, V> {
 
     #[cold]
     fn open(&mut self, place: usize, namespace: &N) -> usize {
-        let groups = self.range.count();
-        let space = self.spare.pop().unwrap_or_else(|| Space::new(groups));
+        let space = self.spare.pop().unwrap_or_else(Space::new);
         self.spaces.insert(place, (namespace.clone(), space));
         self.last.set(place);
         place
     }
 
+    /// Removes a namespace that has no values.
     fn close(&mut self, place: usize) {
-        let (_, mut space) = self.spaces.remove(place);
+        let (namespace, mut space) = self.spaces.remove(place);
+        if let Some(dropped) = &mut self.dropped {
+            dropped.push(namespace);
+        }
         if self.spare.len() < SPARE_SPACES {
             space.first = 0;
             self.spare.push(space);
@@ -124,8 +128,170 @@ impl<K: Key, N: Namespace, V: StateValue> HeapTable<K, N, V> {
     }
 
     #[inline]
-    fn group(&self, hash: u64) -> usize {
+    fn index(&self, hash: u64) -> usize {
         self.range.index_of(self.groups.of_hash(hash))
+    }
+
+    /// Divides a namespace by key group.
+    #[cold]
+    fn divide(&mut self, place: usize) {
+        let (groups, range) = (self.groups, self.range);
+        let space = &mut self.spaces[place].1;
+        if range.count() > 1 && space.groups[0].fold() {
+            let index = |hash| range.index_of(groups.of_hash(hash));
+            space.groups = space.groups[0].split(range.count(), index);
+            space.mask = usize::MAX;
+        }
+    }
+
+    /// Opens a namespace for several accesses in a row, which is cheaper than one by one.
+    #[inline]
+    pub fn space(&mut self, namespace: &N) -> HeapSpace<'_, K, V> {
+        let place = match self.find(namespace) {
+            Ok(place) => place,
+            Err(place) => self.open(place, namespace),
+        };
+        let space = &self.spaces[place].1;
+        if space.mask == 0 && space.groups[0].len() > UNDIVIDED_KEYS {
+            self.divide(place);
+        }
+        let space = &mut self.spaces[place].1;
+        HeapSpace {
+            key_groups: self.groups,
+            first_group: usize::from(self.range.first.0),
+            mask: space.mask,
+            groups: &mut space.groups,
+            first: &mut space.first,
+        }
+    }
+
+    /// Returns the value of a key.
+    #[inline]
+    pub fn get(&self, key: Hashed<'_, K>, namespace: &N) -> Option<&V> {
+        let (_, space) = &self.spaces[self.find(namespace).ok()?];
+        space.groups[self.index(key.hash) & space.mask].get(key)
+    }
+
+    /// Returns the value of a key, to be changed.
+    #[inline]
+    pub fn get_mut(&mut self, key: Hashed<'_, K>, namespace: &N) -> Option<&mut V> {
+        let (place, index) = (self.find(namespace).ok()?, self.index(key.hash));
+        let space = &mut self.spaces[place].1;
+        space.groups[index & space.mask].get_mut(key)
+    }
+
+    /// Removes the value of a key and returns it.
+    pub fn remove(&mut self, key: Hashed<'_, K>, namespace: &N) -> Option<V> {
+        let (place, index) = (self.find(namespace).ok()?, self.index(key.hash));
+        let space = &mut self.spaces[place].1;
+        space.groups[index & space.mask].remove(key)
+    }
+
+    /// Returns the first namespace after `after` that may have values.
+    pub fn next_namespace(&self, after: Option<&N>) -> Option<&N> {
+        let place = match after {
+            None => 0,
+            Some(after) => self.spaces.partition_point(|(name, _)| name <= after),
+        };
+        self.spaces.get(place).map(|(name, _)| name)
+    }
+
+    /// Returns whether a namespace has no values.
+    pub fn is_empty(&self, namespace: &N) -> bool {
+        match self.find(namespace) {
+            Ok(place) => self.spaces[place].1.is_empty(),
+            Err(_) => true,
+        }
+    }
+
+    /// Removes some of the values of a namespace, those of one key group or all of few, and passes
+    /// them to `take`; returns whether the namespace has more.
+    pub fn drain_some(&mut self, namespace: &N, mut take: impl FnMut(K, V)) -> bool {
+        let Ok(place) = self.find(namespace) else { return false };
+        let space = &mut self.spaces[place].1;
+        while space.first < space.groups.len() && space.groups[space.first].is_empty() {
+            space.first += 1;
+        }
+        if let Some(group) = space.groups.get_mut(space.first) {
+            group.drain(&mut take);
+            space.first += 1;
+        }
+        let rest = &space.groups[space.first.min(space.groups.len())..];
+        let more = rest.iter().any(|group| !group.is_empty());
+        if !more {
+            self.close_emptied(place);
+        }
+        more
+    }
+
+    /// Removes a namespace whose groups have been drained, those that were empty before included.
+    fn close_emptied(&mut self, place: usize) {
+        self.spaces[place].1.groups.iter_mut().for_each(Group::clear);
+        self.close(place);
+    }
+
+    /// Passes the values of the `index`-th key group of the range to `visit`.
+    pub fn visit_group(&self, namespace: &N, index: usize, mut visit: impl FnMut(&K, &V)) {
+        let Ok(place) = self.find(namespace) else { return };
+        let space = &self.spaces[place].1;
+        let group = &space.groups[index & space.mask];
+        if space.mask == 0 && self.range.count() > 1 {
+            let mine = |key: &K| self.index(highwater_core::key::stable_hash(key)) == index;
+            group.iter().filter(|(key, _)| mine(key)).for_each(|(key, value)| visit(key, value));
+        } else {
+            group.iter().for_each(|(key, value)| visit(key, value));
+        }
+    }
+
+    /// Removes all values of a namespace.
+    pub fn clear(&mut self, namespace: &N) {
+        if let Ok(place) = self.find(namespace) {
+            self.close_emptied(place);
+        }
+    }
+
+    /// Returns how many values there are in all namespaces.
+    pub fn size(&self) -> usize {
+        self.spaces.iter().flat_map(|(_, space)| &space.groups).map(Group::len).sum()
+    }
+
+    /// Freezes all values, in a time that does not depend on how many there are.
+    ///
+    /// - `track`: whether what changes from now on is marked, for a delta the next time.
+    pub fn freeze(&mut self, track: bool) -> FrozenTable<K, N, V> {
+        let tracked = std::mem::replace(&mut self.dropped, track.then(Vec::new));
+        let mut spaces = Vec::with_capacity(self.spaces.len());
+        for (namespace, space) in &mut self.spaces {
+            let divided = space.mask != 0;
+            let groups = space.groups.iter_mut().map(|group| group.freeze(track)).collect();
+            spaces.push(FrozenSpace { namespace: namespace.clone(), divided, groups });
+        }
+        self.spare.clear();
+        self.fold_at = Some((0, 0));
+        FrozenTable { groups: self.groups, range: self.range, spaces, dropped: tracked }
+    }
+
+    /// Folds the tables that were frozen, and are not read any more, for `budget` groups; returns
+    /// whether there are more.
+    pub fn fold(&mut self, budget: usize) -> bool {
+        let Some((mut place, mut index)) = self.fold_at else { return false };
+        for _ in 0..budget {
+            let Some((_, space)) = self.spaces.get_mut(place) else {
+                let frozen = |group: &Group<K, V>| group.is_frozen();
+                let more = self.spaces.iter().any(|(_, s)| s.groups.iter().any(frozen));
+                self.fold_at = more.then_some((0, 0));
+                return more;
+            };
+            match space.groups.get_mut(index) {
+                None => (place, index) = (place + 1, 0),
+                Some(group) => {
+                    group.fold();
+                    index += 1;
+                }
+            }
+        }
+        self.fold_at = Some((place, index));
+        true
     }
 }
 
@@ -134,215 +300,37 @@ impl<K: Key, N: Namespace, V: StateValue> HeapTable<K, N, V> {
 pub struct HeapSpace<'a, K, V> {
     key_groups: KeyGroups,
     first_group: usize,
-    groups: &'a mut [HashTable<(K, V)>],
+    mask: usize,
+    groups: &'a mut [Group<K, V>],
     first: &'a mut usize,
 }
 
 impl<'a, K: Key, V: StateValue> HeapSpace<'a, K, V> {
     #[inline]
     fn index(&self, hash: u64) -> usize {
-        usize::from(self.key_groups.of_hash(hash).0) - self.first_group
+        (usize::from(self.key_groups.of_hash(hash).0) - self.first_group) & self.mask
     }
 
+    /// Brings the value of a key near; returns whether there is one.
     #[inline]
-    fn into_value(self, key: Hashed<'_, K>, make: impl FnOnce() -> V) -> &'a mut V {
+    pub fn touch(&self, key: Hashed<'_, K>) -> bool {
+        self.groups[self.index(key.hash)].get(key).is_some()
+    }
+
+    /// Returns the value of a key to be changed, made by `make` if there is none.
+    #[inline]
+    pub fn get_or_insert_with(&mut self, key: Hashed<'_, K>, make: impl FnOnce() -> V) -> &mut V {
         let index = self.index(key.hash);
-        upsert(&mut self.groups[index], self.first, index, key, make)
+        *self.first = (*self.first).min(index);
+        self.groups[index].upsert(key, make)
     }
-}
 
-/// Finds a value or makes it.
-#[inline]
-fn upsert<'a, K: Key, V: StateValue>(
-    group: &'a mut HashTable<(K, V)>,
-    first: &mut usize,
-    index: usize,
-    key: Hashed<'_, K>,
-    make: impl FnOnce() -> V,
-) -> &'a mut V {
-    match group.find_entry(key.hash, |(k, _)| k == key.key) {
-        Ok(found) => &mut found.into_mut().1,
-        Err(absent) => {
-            *first = (*first).min(index);
-            let entry = (key.key.clone(), make());
-            let inserted =
-                absent.into_table().insert_unique(key.hash, entry, |(k, _)| stable_hash(k));
-            &mut inserted.into_mut().1
-        }
-    }
-}
-
-impl<K: Key, V: StateValue> KeyedSpace<K, V> for HeapSpace<'_, K, V> {
+    /// Returns the value of a key to be changed, made by `make` if there is none, for as long as the
+    /// table is borrowed.
     #[inline]
-    fn touch(&self, key: Hashed<'_, K>) -> bool {
-        self.groups[self.index(key.hash)].find(key.hash, |(k, _)| k == key.key).is_some()
-    }
-
-    #[inline]
-    fn get_or_insert_with(&mut self, key: Hashed<'_, K>, make: impl FnOnce() -> V) -> &mut V {
+    pub fn into_value(self, key: Hashed<'_, K>, make: impl FnOnce() -> V) -> &'a mut V {
         let index = self.index(key.hash);
-        upsert(&mut self.groups[index], self.first, index, key, make)
-    }
-}
-
-impl<K: Key, N: Namespace, V: StateValue> KeyedTable<K, N, V> for HeapTable<K, N, V> {
-    type Space<'a>
-        = HeapSpace<'a, K, V>
-    where
-        Self: 'a;
-
-    #[inline]
-    fn space(&mut self, namespace: &N) -> HeapSpace<'_, K, V> {
-        let place = match self.find(namespace) {
-            Ok(place) => place,
-            Err(place) => self.open(place, namespace),
-        };
-        let space = &mut self.spaces[place].1;
-        HeapSpace {
-            key_groups: self.groups,
-            first_group: usize::from(self.range.first.0),
-            groups: &mut space.groups,
-            first: &mut space.first,
-        }
-    }
-
-    #[inline]
-    fn get(&self, key: Hashed<'_, K>, namespace: &N) -> Option<&V> {
-        let (_, space) = &self.spaces[self.find(namespace).ok()?];
-        let group = &space.groups[self.group(key.hash)];
-        group.find(key.hash, |(k, _)| k == key.key).map(|(_, value)| value)
-    }
-
-    #[inline]
-    fn get_mut(&mut self, key: Hashed<'_, K>, namespace: &N) -> Option<&mut V> {
-        let place = self.find(namespace).ok()?;
-        let group = self.group(key.hash);
-        let group = &mut self.spaces[place].1.groups[group];
-        group.find_mut(key.hash, |(k, _)| k == key.key).map(|(_, value)| value)
-    }
-
-    #[inline]
-    fn get_or_insert_with(
-        &mut self,
-        key: Hashed<'_, K>,
-        namespace: &N,
-        make: impl FnOnce() -> V,
-    ) -> &mut V {
-        self.space(namespace).into_value(key, make)
-    }
-
-    fn insert(&mut self, key: Hashed<'_, K>, namespace: &N, value: V) -> Option<V> {
-        match self.get_mut(key, namespace) {
-            Some(stored) => Some(std::mem::replace(stored, value)),
-            None => {
-                self.get_or_insert_with(key, namespace, || value);
-                None
-            }
-        }
-    }
-
-    fn remove(&mut self, key: Hashed<'_, K>, namespace: &N) -> Option<V> {
-        let place = self.find(namespace).ok()?;
-        let group = self.group(key.hash);
-        let group = &mut self.spaces[place].1.groups[group];
-        let entry = group.find_entry(key.hash, |(k, _)| k == key.key).ok()?;
-        let ((_, value), _) = entry.remove();
-        Some(value)
-    }
-
-    fn first_namespace(&self) -> Option<&N> {
-        self.spaces.first().map(|(name, _)| name)
-    }
-
-    fn is_empty(&self, namespace: &N) -> bool {
-        match self.find(namespace) {
-            Ok(place) => self.spaces[place].1.is_empty(),
-            Err(_) => true,
-        }
-    }
-
-    fn drain_group(&mut self, namespace: &N, take: &mut dyn FnMut(K, V)) -> bool {
-        let Ok(place) = self.find(namespace) else { return false };
-        let space = &mut self.spaces[place].1;
-        while space.first < space.groups.len() && space.groups[space.first].is_empty() {
-            space.first += 1;
-        }
-        if let Some(group) = space.groups.get_mut(space.first) {
-            group.drain().for_each(|(key, value)| take(key, value));
-            space.first += 1;
-        }
-        let more =
-            space.groups[space.first.min(space.groups.len())..].iter().any(|g| !g.is_empty());
-        if !more {
-            self.close(place);
-        }
-        more
-    }
-
-    fn visit_group(&self, namespace: &N, index: usize, visit: &mut dyn FnMut(&K, &V)) {
-        if let Ok(place) = self.find(namespace) {
-            self.spaces[place].1.groups[index].iter().for_each(|(key, value)| visit(key, value));
-        }
-    }
-
-    fn clear(&mut self, namespace: &N) {
-        if let Ok(place) = self.find(namespace) {
-            self.spaces[place].1.groups.iter_mut().for_each(HashTable::clear);
-            self.close(place);
-        }
-    }
-
-    fn size(&self) -> usize {
-        self.spaces.iter().flat_map(|(_, space)| &space.groups).map(HashTable::len).sum()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn table() -> HeapTable<u64, i64, u64> {
-        HeapBackend::new(KeyGroups::new(128, 2), 0).table("test")
-    }
-
-    /// Keys that belong to worker 0 of 2.
-    fn own_keys(count: usize) -> Vec<u64> {
-        let groups = KeyGroups::new(128, 2);
-        let own = |key: &u64| groups.owner(groups.of_hash(stable_hash(key))) == 0;
-        (0..).filter(own).take(count).collect()
-    }
-
-    #[test]
-    fn values_live_under_their_key_and_namespace() {
-        let mut table = table();
-        let keys = own_keys(1000);
-        for namespace in [10, -5, 7] {
-            for key in &keys {
-                *table.get_or_insert_with(Hashed::new(key), &namespace, || 0) += key + 1;
-            }
-        }
-        assert_eq!(table.size(), 3000);
-        assert_eq!(table.first_namespace(), Some(&-5));
-        assert_eq!(table.get(Hashed::new(&keys[3]), &7), Some(&(keys[3] + 1)));
-        assert_eq!(table.remove(Hashed::new(&keys[3]), &7), Some(keys[3] + 1));
-        assert_eq!(table.get(Hashed::new(&keys[3]), &7), None);
-        assert_eq!(table.insert(Hashed::new(&keys[4]), &7, 1), Some(keys[4] + 1));
-    }
-
-    #[test]
-    fn draining_group_by_group_yields_everything_once() {
-        let mut table = table();
-        let keys = own_keys(1000);
-        for round in 0..3 {
-            for key in &keys {
-                table.insert(Hashed::new(key), &round, *key);
-            }
-            let mut drained = Vec::new();
-            while table.drain_group(&round, &mut |key, value| drained.push((key, value))) {}
-            drained.sort_unstable();
-            assert_eq!(drained, keys.iter().map(|k| (*k, *k)).collect::<Vec<_>>());
-            assert!(table.is_empty(&round));
-            assert_eq!(table.first_namespace(), None);
-        }
+        *self.first = (*self.first).min(index);
+        self.groups[index].upsert(key, make)
     }
 }

@@ -22,6 +22,7 @@
 //!
 //! **Sources**: Flink's schema evolution and canonical savepoints (semantics.md sections 2 and 3).
 
+mod pieces;
 mod reader;
 
 pub use reader::{GroupReader, StateReader};

@@ -351,6 +351,7 @@ impl<'scope, A: Data, B: Data> ShellBuilder<'scope, A, B> {
                 firing: false,
                 batch_mode,
                 ended: false,
+                folding: false,
                 running,
                 job,
                 worker,

@@ -18,6 +18,8 @@ pub enum Place {
     Block(KeyGroup),
     /// In the index at the end.
     Footer,
+    /// In a store that holds entries one by one.
+    Store,
 }
 
 impl fmt::Display for Place {
@@ -26,6 +28,7 @@ impl fmt::Display for Place {
             Place::Header => write!(f, "the header"),
             Place::Block(group) => write!(f, "the block of key group {}", group.0),
             Place::Footer => write!(f, "the footer"),
+            Place::Store => write!(f, "the store"),
         }
     }
 }

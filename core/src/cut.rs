@@ -1,0 +1,120 @@
+//! The cut between two epochs: what operators freeze there, and who takes it.
+//!
+//! ```text
+//! shell: epoch e is complete --> Logic::freeze(cut) --> FrozenState ... FrozenState
+//!                                                            | any thread
+//!                                                       EncodedState: bytes
+//! ```
+//!
+//! Freezing takes constant time on the worker; encoding is done elsewhere, while the worker goes on.
+//!
+//! **Sources**: Lightweight Asynchronous Snapshots, 2015; Flink's `OperatorSnapshotFutures`.
+
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::metrics::OperatorMetrics;
+use crate::time::Epoch;
+
+/// One state of one operator on one worker as bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncodedState {
+    /// The name of the state, unique within the operator.
+    pub state: String,
+    /// The entries, in the format of the state crate.
+    pub part: Vec<u8>,
+    /// In a delta: what the entries replace of the snapshot before. `None` in a full snapshot.
+    pub slots: Option<Vec<u8>>,
+}
+
+/// One frozen state, on its way to become bytes.
+pub trait FrozenState: Send {
+    /// Returns the name of the state.
+    fn state(&self) -> &str;
+
+    /// Encodes the state; takes a time that depends on its size, on any thread.
+    ///
+    /// # Errors
+    /// When it cannot be written as its type says.
+    fn encode(self: Box<Self>) -> Result<EncodedState>;
+}
+
+/// How much is frozen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CutKind {
+    /// Only what has changed since the freeze before, where that was tracked.
+    pub delta: bool,
+    /// Track what changes from now on, so that the next one may be a delta.
+    pub track: bool,
+}
+
+/// What an operator hands over at the end of an epoch.
+pub struct Cut {
+    /// The epoch that ends.
+    pub epoch: Epoch,
+    /// How much is to be frozen.
+    pub kind: CutKind,
+    /// The operator's watermark as Flink counts it: the floor of what it will fire again.
+    pub watermark: i64,
+    /// The processing time, in ms since 1970: values that have expired by then are left out.
+    pub now_ms: i64,
+    states: Vec<Box<dyn FrozenState>>,
+}
+
+impl std::fmt::Debug for Cut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let states: Vec<_> = self.states.iter().map(|state| state.state()).collect();
+        f.debug_struct("Cut")
+            .field("epoch", &self.epoch)
+            .field("kind", &self.kind)
+            .field("watermark", &self.watermark)
+            .field("states", &states)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Cut {
+    /// Returns a cut to which nothing has been added.
+    #[must_use]
+    pub fn new(epoch: Epoch, kind: CutKind, watermark: i64, now_ms: i64) -> Self {
+        Cut { epoch, kind, watermark, now_ms, states: Vec::new() }
+    }
+
+    /// Adds a frozen state.
+    pub fn add(&mut self, state: Box<dyn FrozenState>) {
+        self.states.push(state);
+    }
+
+    /// Returns the frozen states, in the order in which they were added.
+    #[must_use]
+    pub fn into_states(self) -> Vec<Box<dyn FrozenState>> {
+        self.states
+    }
+
+    /// Encodes all states, one after the other.
+    ///
+    /// # Errors
+    /// Those of the states.
+    pub fn encode(self) -> Result<Vec<EncodedState>> {
+        self.states.into_iter().map(FrozenState::encode).collect()
+    }
+}
+
+/// Takes what operators freeze, and gives back what was stored of them.
+///
+/// # Contract
+/// - *Soon*: `take` is called on the worker and returns at once; work is done elsewhere.
+pub trait Snapshots: Send + Sync {
+    /// Says how much the operators freeze at the end of an epoch.
+    fn kind(&self, epoch: Epoch) -> CutKind;
+
+    /// Takes what one operator on one worker has frozen.
+    fn take(&self, operator: &OperatorMetrics, cut: Cut);
+
+    /// Returns what is stored of the operator with this uid: for each former worker a full snapshot
+    /// and the deltas after it, in order.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn stored(&self, uid: &str) -> Result<Vec<Arc<EncodedState>>>;
+}

@@ -1,0 +1,98 @@
+//! The contract of a store for keyed state that does not fit into memory: sorted bytes by bytes.
+//!
+//! A store knows nothing of keys, namespaces and values; the state crate encodes them, and keeps
+//! those in use decoded. Each operator of each worker has a store of its own, and each of its states
+//! a family of entries in it, because operators cut at different instants.
+
+use crate::error::Result;
+use crate::key::KeyGroupRange;
+
+/// One family of entries in a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Family(pub usize);
+
+/// Passes entries on, in the order of their keys; false ends the scan.
+pub type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> bool;
+
+/// Opens the stores of a job.
+pub trait Stores: Send + Sync {
+    /// Opens an empty store for an operator on a worker; it ends when it is dropped.
+    ///
+    /// # Errors
+    /// When there is no room for it.
+    fn open(&self, uid: &str, worker: usize) -> Result<Box<dyn Store>>;
+
+    /// Returns the bytes of decoded values that each table of `tables` may keep in memory.
+    fn cache_bytes(&self, tables: usize) -> usize;
+}
+
+/// Sorted entries of bytes.
+///
+/// # Contract
+/// - *Read your writes*: what was written is seen by the next read.
+/// - *Frozen is frozen*: a frozen store shows the entries as they were, whatever is written later.
+pub trait Store {
+    /// Makes a family; the name is unique within the store.
+    ///
+    /// - `expiry`: for entries that expire, how long they are worth keeping in ms; their values begin
+    ///   with the instant of their last use, 8 bytes, little-endian, in ms since 1970.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    fn family(&mut self, name: &str, expiry_ms: Option<i64>) -> Result<Family>;
+
+    /// Reads several values at once.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn get_many(&self, family: Family, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>>;
+
+    /// Writes and removes (`None`) values, all or none of them.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    fn write(
+        &mut self,
+        family: Family,
+        entries: &mut dyn Iterator<Item = (&[u8], Option<&[u8]>)>,
+    ) -> Result<()>;
+
+    /// Visits the entries whose keys begin with `prefix` and are greater than `after`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn scan(
+        &self,
+        family: Family,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        visit: Visit<'_>,
+    ) -> Result<()>;
+
+    /// Freezes the store as it is now, in a time that does not depend on its size.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    fn freeze(&mut self) -> Result<Box<dyn FrozenStore>>;
+}
+
+/// A store as it was when it was frozen.
+pub trait FrozenStore: Send {
+    /// Returns another view of the same entries, for another family to be encoded from.
+    fn share(&self) -> Box<dyn FrozenStore>;
+
+    /// Returns whether writes may go on: until then they would be seen by this view.
+    fn is_apart(&self) -> bool;
+
+    /// Visits the entries whose keys begin with `prefix`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn scan(&self, family: Family, prefix: &[u8], visit: Visit<'_>) -> Result<()>;
+}
+
+/// Returns the range of key groups that the first two bytes of keys may name.
+#[must_use]
+pub fn group_prefixes(range: KeyGroupRange) -> impl Iterator<Item = [u8; 2]> {
+    (range.first.0..=range.last.0).map(u16::to_be_bytes)
+}

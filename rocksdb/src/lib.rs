@@ -1,0 +1,1 @@
+//! Keyed state beyond memory, in RocksDB.

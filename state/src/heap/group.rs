@@ -1,0 +1,289 @@
+//! The values of one key group: a hash table that can be frozen at once and changed on.
+//!
+//! ```text
+//! live                   everything
+//!   | freeze             the table moves into an Arc, which an encoder reads on its own thread
+//! live over base         live: what has changed since; base: the frozen table, never changed
+//!   | the encoder is done
+//! live                   the smaller of both was folded into the larger
+//! ```
+//!
+//! **Invariants**
+//! - *Frozen is frozen*: nothing changes a table while an encoder holds it (`Arc::try_unwrap`).
+//! - *Live wins*: a key of the base that is also live, or removed, counts no more; `hidden` says how
+//!   many there are (asserted by `check`).
+//!
+//! **Cost**: nothing while nothing is frozen. Afterwards the first write of a key copies its value,
+//! and folding moves each copy back once, so both are constant per write.
+//!
+//! **Sources**: Flink's `CopyOnWriteStateMap`, which copies one entry at a time as well.
+
+use std::sync::Arc;
+
+use hashbrown::HashTable;
+use highwater_core::key::{Key, stable_hash};
+
+use super::dirty::Dirty;
+use crate::backend::{Hashed, StateValue};
+
+/// A table of keys and values.
+pub(crate) type Map<K, V> = HashTable<(K, V)>;
+
+/// What lies below the live table.
+#[derive(Debug)]
+struct Below<K, V> {
+    base: Arc<Map<K, V>>,
+    /// Keys of the base that have been removed.
+    removed: HashTable<K>,
+    /// How many keys of the base are removed, or live as well.
+    hidden: usize,
+}
+
+/// The values of one key group.
+#[derive(Debug)]
+pub(crate) struct Group<K, V> {
+    live: Map<K, V>,
+    below: Option<Box<Below<K, V>>>,
+    dirty: Dirty,
+}
+
+impl<K, V> Default for Group<K, V> {
+    fn default() -> Self {
+        Group { live: HashTable::new(), below: None, dirty: Dirty::default() }
+    }
+}
+
+impl<K: Key, V: StateValue> Below<K, V> {
+    fn find(&self, key: Hashed<'_, K>) -> Option<&V> {
+        let (_, value) = self.base.find(key.hash, |(k, _)| k == key.key)?;
+        self.removed.find(key.hash, |k| k == key.key).is_none().then_some(value)
+    }
+
+    /// Hides a key of the base.
+    fn remove(&mut self, key: Hashed<'_, K>) {
+        self.removed.insert_unique(key.hash, key.key.clone(), stable_hash);
+        self.hidden += 1;
+    }
+
+    /// Copies the value of a key into the live table.
+    fn lift<'a>(&mut self, live: &'a mut Map<K, V>, key: Hashed<'_, K>) -> Option<&'a mut V> {
+        let value = self.find(key)?.clone();
+        self.hidden += 1;
+        Some(put(live, key.key.clone(), key.hash, value))
+    }
+}
+
+/// Adds a key that a table does not have.
+#[inline]
+fn put<K: Key, V>(table: &mut Map<K, V>, key: K, hash: u64, value: V) -> &mut V {
+    &mut table.insert_unique(hash, (key, value), |(k, _)| stable_hash(k)).into_mut().1
+}
+
+impl<K: Key, V: StateValue> Group<K, V> {
+    #[inline]
+    pub(crate) fn get(&self, key: Hashed<'_, K>) -> Option<&V> {
+        match (self.live.find(key.hash, |(k, _)| k == key.key), &self.below) {
+            (Some((_, value)), _) => Some(value),
+            (None, None) => None,
+            (None, Some(below)) => below.find(key),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self, key: Hashed<'_, K>) -> Option<&mut V> {
+        self.dirty.mark(key.hash);
+        match (self.live.find_entry(key.hash, |(k, _)| k == key.key), &mut self.below) {
+            (Ok(found), _) => Some(&mut found.into_mut().1),
+            (Err(_), None) => None,
+            (Err(absent), Some(below)) => below.lift(absent.into_table(), key),
+        }
+    }
+
+    /// Returns the value of a key, made if there is none.
+    #[inline]
+    pub(crate) fn upsert(&mut self, key: Hashed<'_, K>, make: impl FnOnce() -> V) -> &mut V {
+        self.dirty.mark(key.hash);
+        match self.live.find_entry(key.hash, |(k, _)| k == key.key) {
+            Ok(found) => &mut found.into_mut().1,
+            Err(absent) => {
+                let live = absent.into_table();
+                let value = match &mut self.below {
+                    None => make(),
+                    Some(below) => match below.find(key) {
+                        Some(value) => {
+                            below.hidden += 1;
+                            value.clone()
+                        }
+                        None => make(),
+                    },
+                };
+                put(live, key.key.clone(), key.hash, value)
+            }
+        }
+    }
+
+    pub(crate) fn remove(&mut self, key: Hashed<'_, K>) -> Option<V> {
+        self.dirty.mark(key.hash);
+        match (self.live.find_entry(key.hash, |(k, _)| k == key.key), &mut self.below) {
+            (Err(_), None) => None,
+            (Ok(found), below) => {
+                let ((_, value), _) = found.remove();
+                if let Some(below) = below
+                    && below.base.find(key.hash, |(k, _)| k == key.key).is_some()
+                    && below.removed.find(key.hash, |k| k == key.key).is_none()
+                {
+                    // It was hidden by the live one, and is now by this.
+                    below.hidden -= 1;
+                    below.remove(key);
+                }
+                Some(value)
+            }
+            (Err(_), Some(below)) => {
+                let value = below.find(key)?.clone();
+                below.remove(key);
+                Some(value)
+            }
+        }
+    }
+
+    /// Returns how many keys there are.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        let below = self.below.as_ref().map_or(0, |below| below.base.len() - below.hidden);
+        self.live.len() + below
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns the keys of the base that still count.
+    fn visible(&self) -> impl Iterator<Item = &(K, V)> {
+        self.below.iter().flat_map(|below| {
+            below.base.iter().filter(|(key, _)| {
+                let hash = stable_hash(key);
+                self.live.find(hash, |(k, _)| k == key).is_none()
+                    && below.removed.find(hash, |k| k == key).is_none()
+            })
+        })
+    }
+
+    /// Returns all keys and values.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &(K, V)> {
+        self.live.iter().chain(self.visible())
+    }
+
+    /// Empties the group into a closure.
+    pub(crate) fn drain(&mut self, mut take: impl FnMut(K, V)) {
+        if self.below.is_some() {
+            self.visible().cloned().for_each(|(key, value)| take(key, value));
+            self.below = None;
+        }
+        self.live.drain().for_each(|(key, value)| take(key, value));
+        self.dirty.mark_all();
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        self.live.clear();
+        self.below = None;
+        self.dirty.mark_all();
+    }
+
+    /// Freezes the group; returns its table, if it is not empty, and what has changed since the
+    /// last time.
+    ///
+    /// - `track`: whether to mark what changes from now on.
+    pub(crate) fn freeze(&mut self, track: bool) -> (Option<Arc<Map<K, V>>>, Dirty) {
+        if !self.fold() {
+            // An earlier freeze is still being encoded: this one gets a table of its own.
+            let mut all = HashTable::with_capacity(self.len());
+            for (key, value) in self.iter() {
+                put(&mut all, key.clone(), stable_hash(key), value.clone());
+            }
+            (self.live, self.below) = (all, None);
+        }
+        let clean = if track && !self.live.is_empty() {
+            Dirty::clean(self.live.len())
+        } else {
+            Dirty::default()
+        };
+        let dirty = std::mem::replace(&mut self.dirty, clean);
+        if self.live.is_empty() {
+            return (None, dirty);
+        }
+        let base = Arc::new(std::mem::take(&mut self.live));
+        let below = Below { base: Arc::clone(&base), removed: HashTable::new(), hidden: 0 };
+        self.below = Some(Box::new(below));
+        (Some(base), dirty)
+    }
+
+    /// Makes one table of the two when nobody reads the frozen one any more; returns whether there
+    /// is only one now.
+    pub(crate) fn fold(&mut self) -> bool {
+        let Some(below) = self.below.take() else { return true };
+        let Below { base, removed, hidden } = *below;
+        match Arc::try_unwrap(base) {
+            Err(base) => {
+                self.below = Some(Box::new(Below { base, removed, hidden }));
+                false
+            }
+            Ok(base) => {
+                self.merge(base, &removed);
+                true
+            }
+        }
+    }
+
+    /// Returns whether a frozen table lies below.
+    pub(crate) fn is_frozen(&self) -> bool {
+        self.below.is_some()
+    }
+
+    /// Merges the smaller of the two tables into the larger.
+    fn merge(&mut self, mut base: Map<K, V>, removed: &HashTable<K>) {
+        let live = std::mem::take(&mut self.live);
+        if live.len() + removed.len() > base.len() {
+            self.live = live;
+            for (key, value) in base {
+                let hash = stable_hash(&key);
+                if removed.find(hash, |k| *k == key).is_none()
+                    && self.live.find(hash, |(k, _)| *k == key).is_none()
+                {
+                    put(&mut self.live, key, hash, value);
+                }
+            }
+            return;
+        }
+        for key in removed {
+            if let Ok(found) = base.find_entry(stable_hash(key), |(k, _)| k == key) {
+                found.remove();
+            }
+        }
+        for (key, value) in live {
+            let hash = stable_hash(&key);
+            match base.find_mut(hash, |(k, _)| *k == key) {
+                Some((_, stored)) => *stored = value,
+                None => {
+                    put(&mut base, key, hash, value);
+                }
+            }
+        }
+        self.live = base;
+    }
+
+    /// Divides a group that nothing is frozen of.
+    pub(crate) fn split(&mut self, count: usize, index: impl Fn(u64) -> usize) -> Vec<Group<K, V>> {
+        let mut groups: Vec<_> = (0..count)
+            .map(|_| Group { live: HashTable::new(), below: None, dirty: self.dirty.clone() })
+            .collect();
+        for (key, value) in self.live.drain() {
+            let hash = stable_hash(&key);
+            if let Some(group) = groups.get_mut(index(hash)) {
+                put(&mut group.live, key, hash, value);
+            }
+        }
+        groups
+    }
+}
