@@ -11,12 +11,13 @@ use std::sync::Arc;
 
 use crate::context::{Allowance, Context, Port};
 use crate::credit::Gate;
+use crate::cut::{Cut, CutKind, EncodedState};
 use crate::error::{Error, Result};
 use crate::metrics::{Metrics, OperatorMetrics, Role};
 use crate::record::{Batch, Data, Record};
 use crate::shell::Logic;
 use crate::side::{OutputTag, SidePort, Sides};
-use crate::time::{EventTime, Time};
+use crate::time::{Epoch, EventTime, Time};
 
 /// Collects what is emitted.
 #[derive(Debug)]
@@ -145,6 +146,21 @@ impl<L: Logic> Harness<L> {
     pub fn end(&mut self) {
         self.watermark(i64::MAX);
         self.run(|logic, cx| logic.end(cx));
+    }
+
+    /// Freezes the state of the logic and encodes it; the logic goes on.
+    ///
+    /// # Errors
+    /// When the state cannot be encoded.
+    pub fn freeze(&mut self, kind: CutKind) -> Result<Vec<EncodedState>> {
+        let mut cut = Cut::new(Epoch(0), kind, self.watermark, self.now_ms);
+        self.logic.freeze(&mut cut);
+        cut.encode()
+    }
+
+    /// Goes on with another logic, such as one that was restored, at the same watermark and time.
+    pub fn replace(&mut self, logic: L) {
+        self.logic = logic;
     }
 
     /// Takes what was emitted since the last call.

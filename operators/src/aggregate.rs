@@ -10,11 +10,12 @@ use std::marker::PhantomData;
 use std::rc::Rc;
 
 use highwater_core::context::Context;
+use highwater_core::cut::Cut;
 use highwater_core::key::Key;
 use highwater_core::record::{Batch, Data, ExchangeData};
 use highwater_core::shell::Logic;
 use highwater_core::time::EventTime;
-use highwater_state::{HeapTable, KeyedBackend, KeyedSpace, KeyedTable, StateValue};
+use highwater_state::{StateValue, Table};
 
 use crate::key_by::KeyedStream;
 use crate::keys::Keys;
@@ -128,7 +129,7 @@ impl<'scope, K: Key, T: ExchangeData, F: Fn(&T) -> K + 'static> KeyedStream<'sco
         self.rolling("count", || 0, |count, _| *count += 1, result)
     }
 
-    fn rolling<V: Clone + 'static, R: Data>(
+    fn rolling<V: StateValue, R: Data>(
         &self,
         kind: &str,
         create: impl Fn() -> V + 'static,
@@ -136,7 +137,7 @@ impl<'scope, K: Key, T: ExchangeData, F: Fn(&T) -> K + 'static> KeyedStream<'sco
         result: impl Fn(&K, &V) -> Option<R> + 'static,
     ) -> Processed<'scope, R> {
         self.operator(kind, move |mut backend, key, batch_mode| {
-            let table: HeapTable<K, (), V> = backend.table("rolling");
+            let table: Table<K, (), V> = backend.table("rolling")?;
             let groups = backend.range().count();
             let end = End { batch_mode, next_group: 0, groups, latest: i64::MIN };
             Ok(Rolling {
@@ -163,8 +164,8 @@ struct End {
 }
 
 /// One value per key: made by `create`, changed by `add`, emitted as `result` says.
-struct Rolling<K, T, V, R, Table, F, C, A, M> {
-    table: Table,
+struct Rolling<K, T, V, R, F, C, A, M> {
+    table: Table<K, (), V>,
     key: Rc<F>,
     create: C,
     add: A,
@@ -174,13 +175,12 @@ struct Rolling<K, T, V, R, Table, F, C, A, M> {
     types: PhantomData<(K, T, V, R)>,
 }
 
-impl<K, T, V, R, Table, F, C, A, M> Logic for Rolling<K, T, V, R, Table, F, C, A, M>
+impl<K, T, V, R, F, C, A, M> Logic for Rolling<K, T, V, R, F, C, A, M>
 where
     K: Key,
     T: Data,
     V: StateValue,
     R: Data,
-    Table: KeyedTable<K, (), V>,
     F: Fn(&T) -> K + 'static,
     C: Fn() -> V + 'static,
     A: Fn(&mut V, T) + 'static,
@@ -194,7 +194,7 @@ where
         self.keys.read(batch, &*self.key);
         let mut space = self.table.space(&());
         for (i, (event_time, value)) in drain(batch).enumerate() {
-            let key = self.keys.at(i, &space);
+            let key = self.keys.at(i, &mut space);
             let stored = space.get_or_insert_with(key, &self.create);
             (self.add)(stored, value);
             if self.end.batch_mode {
@@ -214,7 +214,7 @@ where
                 return Some(i64::MAX);
             }
             let (result, latest) = (&self.result, self.end.latest);
-            self.table.visit_group(&(), self.end.next_group, &mut |key, value| {
+            self.table.visit_group(&(), self.end.next_group, |key, value| {
                 if let Some(result) = result(key, value) {
                     cx.emit(latest, result);
                 }
@@ -222,5 +222,13 @@ where
             self.end.next_group += 1;
         }
         None
+    }
+
+    fn freeze(&mut self, cut: &mut Cut) {
+        self.table.freeze(cut);
+    }
+
+    fn fold(&mut self) -> bool {
+        self.table.fold()
     }
 }

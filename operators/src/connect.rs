@@ -5,13 +5,14 @@
 use std::rc::Rc;
 
 use highwater_core::context::Context;
+use highwater_core::cut::Cut;
 use highwater_core::error::Result;
 use highwater_core::key::Key;
 use highwater_core::metrics::Role;
 use highwater_core::record::{Batch, Data, ExchangeData};
 use highwater_core::shell::{Inlet, Logic, ShellBuilder};
 use highwater_core::time::EventTime;
-use highwater_state::{Hashed, HeapBackend};
+use highwater_state::{Backend, Hashed};
 
 use crate::key_by::{KeyedStream, backend};
 use crate::keyed_state::States;
@@ -136,7 +137,7 @@ where
     pub(crate) fn operator<L>(
         &self,
         kind: &str,
-        logic: impl FnOnce(HeapBackend, (Rc<FA>, Rc<FB>)) -> Result<L> + 'scope,
+        logic: impl FnOnce(Backend, (Rc<FA>, Rc<FB>)) -> Result<L> + 'scope,
     ) -> Processed<'scope, L::Out>
     where
         L: Logic<Left = A, Right = B>,
@@ -156,7 +157,8 @@ where
                 sides,
                 follows_input: true,
             };
-            builder.build(dataflow, || logic(backend(env), keys))
+            let uid = identity.uid();
+            builder.build(dataflow, || logic(backend(env, &uid)?, keys))
         })
     }
 }
@@ -175,13 +177,14 @@ where
     P: KeyedCoProcessFunction<K, A, B>,
 {
     pub(crate) fn new(
-        backend: HeapBackend,
+        mut backend: Backend,
         keys: (Rc<FA>, Rc<FB>),
         make: impl FnOnce(&mut States<K>) -> Result<P>,
     ) -> Result<Self> {
+        let timers = ProcessTimers::new(&mut backend)?;
         let mut states = States::new(backend);
         let function = make(&mut states)?;
-        let (timers, values) = (ProcessTimers::default(), std::marker::PhantomData);
+        let values = std::marker::PhantomData;
         Ok(CoProcess { keys, function, states, timers, values })
     }
 
@@ -245,6 +248,15 @@ where
             cx.count_fired(1);
             self.run(&key, time, cx, |function, cx| function.on_timer(time, cx));
         }
+    }
+
+    fn freeze(&mut self, cut: &mut Cut) {
+        self.states.freeze(cut);
+        self.timers.freeze(cut);
+    }
+
+    fn fold(&mut self) -> bool {
+        self.states.fold() | self.timers.fold()
     }
 
     fn first_timer(&self) -> Option<i64> {

@@ -7,7 +7,7 @@ use highwater_core::error::Result;
 use highwater_core::key::Key;
 use highwater_core::record::{Data, ExchangeData};
 use highwater_core::shell::{Inlet, Logic};
-use highwater_state::HeapBackend;
+use highwater_state::Backend;
 
 use crate::environment::Env;
 use crate::stream::{DataStream, Processed};
@@ -68,7 +68,7 @@ impl<'scope, K: Key, T: ExchangeData, F: Fn(&T) -> K + 'static> KeyedStream<'sco
     pub(crate) fn operator<L>(
         &self,
         kind: &str,
-        logic: impl FnOnce(HeapBackend, Rc<F>, bool) -> Result<L> + 'scope,
+        logic: impl FnOnce(Backend, Rc<F>, bool) -> Result<L> + 'scope,
     ) -> Processed<'scope, L::Out>
     where
         L: Logic<Left = T, Right = std::convert::Infallible>,
@@ -78,12 +78,21 @@ impl<'scope, K: Key, T: ExchangeData, F: Fn(&T) -> K + 'static> KeyedStream<'sco
         self.stream.operator(
             kind,
             move |env, built| Inlet::by_key(env.dataflow(), built, move |value| by_key(value)),
-            move |env, batch_mode| logic(backend(env), key, batch_mode),
+            move |env, uid, batch_mode| logic(backend(env, uid)?, key, batch_mode),
         )
     }
 }
 
-/// The state backend of this worker.
-pub(crate) fn backend(env: &Env<'_>) -> HeapBackend {
-    HeapBackend::new(env.dataflow().job().key_groups(), env.worker())
+/// Returns what makes the states of an operator on this worker, with what is stored of them.
+///
+/// # Errors
+/// When what is stored cannot be read.
+pub(crate) fn backend(env: &Env<'_>, uid: &str) -> Result<Backend> {
+    let job = env.dataflow().job();
+    let config = job.config();
+    let backend = Backend::heap(uid, job.key_groups(), env.worker()).stores(config.stores.clone());
+    match &config.snapshots {
+        None => Ok(backend),
+        Some(snapshots) => Ok(backend.durable(true).restored(snapshots.stored(uid)?)),
+    }
 }

@@ -3,9 +3,10 @@
 use std::any::Any;
 use std::marker::PhantomData;
 
-use highwater_core::error::{Error, Result};
+use highwater_core::cut::Cut;
+use highwater_core::error::Result;
 use highwater_core::key::Key;
-use highwater_state::{Hashed, HeapBackend, HeapTable, KeyedBackend, KeyedTable, StateValue};
+use highwater_state::{Backend, Hashed, StateValue, Table};
 
 /// A handle to one value per key, after Flink's `ValueState`.
 pub struct ValueState<V> {
@@ -27,22 +28,37 @@ impl<V> std::fmt::Debug for ValueState<V> {
     }
 }
 
+/// A table of any type of value.
+trait AnyTable: Any {
+    fn freeze(&mut self, cut: &mut Cut);
+    fn fold(&mut self) -> bool;
+}
+
+impl<K: Key, V: StateValue> AnyTable for Table<K, (), V> {
+    fn freeze(&mut self, cut: &mut Cut) {
+        Table::freeze(self, cut);
+    }
+
+    fn fold(&mut self) -> bool {
+        Table::fold(self)
+    }
+}
+
 /// The states of one function on one worker.
 pub struct States<K> {
-    backend: HeapBackend,
-    tables: Vec<(String, Box<dyn Any>)>,
+    backend: Backend,
+    tables: Vec<Box<dyn AnyTable>>,
     key: PhantomData<fn() -> K>,
 }
 
 impl<K> std::fmt::Debug for States<K> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let names: Vec<_> = self.tables.iter().map(|(name, _)| name).collect();
-        f.debug_struct("States").field("names", &names).finish_non_exhaustive()
+        f.debug_struct("States").field("backend", &self.backend).finish_non_exhaustive()
     }
 }
 
 impl<K: Key> States<K> {
-    pub(crate) fn new(backend: HeapBackend) -> Self {
+    pub(crate) fn new(backend: Backend) -> Self {
         States { backend, tables: Vec::new(), key: PhantomData }
     }
 
@@ -51,30 +67,26 @@ impl<K: Key> States<K> {
     /// - `name`: unique within the function; the state is found again by it.
     ///
     /// # Errors
-    /// When the function has a state of that name already.
+    /// When the function has a state of that name already, or what is stored of it cannot be read.
     pub fn value<V: StateValue>(&mut self, name: &str) -> Result<ValueState<V>> {
-        if self.tables.iter().any(|(taken, _)| taken == name) {
-            return Err(Error::program(format!("state {name:?} is made twice by one function")));
-        }
-        let table: HeapTable<K, (), V> = self.backend.table(name);
-        self.tables.push((name.to_owned(), Box::new(table)));
+        let table: Table<K, (), V> = self.backend.table(name)?;
+        self.tables.push(Box::new(table));
         Ok(ValueState { slot: self.tables.len() - 1, value: PhantomData })
     }
 
-    /// # Panics
-    /// When the handle was made by another function.
-    fn table<V: StateValue>(&self, state: ValueState<V>) -> &HeapTable<K, (), V> {
-        let table = self.tables.get(state.slot).and_then(|(_, table)| table.downcast_ref());
-        match table {
-            Some(table) => table,
-            None => panic!("{state:?} was made by another function"),
-        }
+    pub(crate) fn freeze(&mut self, cut: &mut Cut) {
+        self.tables.iter_mut().for_each(|table| table.freeze(cut));
+    }
+
+    pub(crate) fn fold(&mut self) -> bool {
+        self.tables.iter_mut().fold(false, |more, table| more | table.fold())
     }
 
     /// # Panics
     /// When the handle was made by another function.
-    fn table_mut<V: StateValue>(&mut self, state: ValueState<V>) -> &mut HeapTable<K, (), V> {
-        let table = self.tables.get_mut(state.slot).and_then(|(_, table)| table.downcast_mut());
+    fn table<V: StateValue>(&mut self, state: ValueState<V>) -> &mut Table<K, (), V> {
+        let table = self.tables.get_mut(state.slot);
+        let table = table.and_then(|table| (table.as_mut() as &mut dyn Any).downcast_mut());
         match table {
             Some(table) => table,
             None => panic!("{state:?} was made by another function"),
@@ -82,7 +94,7 @@ impl<K: Key> States<K> {
     }
 
     pub(crate) fn get<V: StateValue>(
-        &self,
+        &mut self,
         state: ValueState<V>,
         key: Hashed<'_, K>,
     ) -> Option<&V> {
@@ -94,7 +106,7 @@ impl<K: Key> States<K> {
         state: ValueState<V>,
         key: Hashed<'_, K>,
     ) -> &mut V {
-        self.table_mut(state).get_or_insert_with(key, &(), V::default)
+        self.table(state).get_or_insert_with(key, &(), V::default)
     }
 
     pub(crate) fn set<V: StateValue>(
@@ -103,7 +115,7 @@ impl<K: Key> States<K> {
         key: Hashed<'_, K>,
         value: V,
     ) {
-        self.table_mut(state).insert(key, &(), value);
+        self.table(state).insert(key, &(), value);
     }
 
     pub(crate) fn take<V: StateValue>(
@@ -111,6 +123,6 @@ impl<K: Key> States<K> {
         state: ValueState<V>,
         key: Hashed<'_, K>,
     ) -> Option<V> {
-        self.table_mut(state).remove(key, &())
+        self.table(state).remove(key, &())
     }
 }

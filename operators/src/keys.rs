@@ -6,7 +6,7 @@
 
 use highwater_core::key::{Key, stable_hash};
 use highwater_core::record::Batch;
-use highwater_state::{Hashed, KeyedSpace, StateValue};
+use highwater_state::{Hashed, Namespace, Space, StateValue};
 
 /// How many keys are looked up together.
 const TOGETHER: usize = 32;
@@ -38,16 +38,14 @@ impl<K: Key> Keys<K> {
     /// Returns the key of the `i`-th record. Called for one record after another, it brings the
     /// values of the next keys near now and then.
     #[inline]
-    pub(crate) fn at<V: StateValue>(
+    pub(crate) fn at<N: Namespace, V: StateValue>(
         &self,
         i: usize,
-        space: &impl KeyedSpace<K, V>,
+        space: &mut Space<'_, K, N, V>,
     ) -> Hashed<'_, K> {
         if i.is_multiple_of(TOGETHER) {
             let end = (i + TOGETHER).min(self.keys.len());
-            let near = self.keys[i..end].iter();
-            let found = near.filter(|(key, hash)| space.touch(Hashed { key, hash: *hash })).count();
-            std::hint::black_box(found);
+            space.prefetch(&self.keys[i..end]);
         }
         let (key, hash) = &self.keys[i];
         Hashed { key, hash: *hash }

@@ -7,11 +7,12 @@ use std::rc::Rc;
 
 use highwater_core::OutputTag;
 use highwater_core::context::Context;
+use highwater_core::cut::Cut;
 use highwater_core::error::Result;
 use highwater_core::key::Key;
 use highwater_core::record::{Data, ExchangeData};
 use highwater_core::time::EventTime;
-use highwater_state::{Hashed, StateValue, Timers};
+use highwater_state::{Backend, Hashed, StateValue, Timers};
 
 use crate::connect::{CoProcess, KeyedCoProcessFunction};
 use crate::key_by::KeyedStream;
@@ -44,13 +45,21 @@ pub(crate) struct ProcessTimers<K> {
     processing: Timers<K, ()>,
 }
 
-impl<K: Key> Default for ProcessTimers<K> {
-    fn default() -> Self {
-        ProcessTimers { event: Timers::default(), processing: Timers::default() }
-    }
-}
-
 impl<K: Key> ProcessTimers<K> {
+    pub(crate) fn new(backend: &mut Backend) -> Result<Self> {
+        let event = Timers::new(backend, "timers/event")?;
+        Ok(ProcessTimers { event, processing: Timers::new(backend, "timers/processing")? })
+    }
+
+    pub(crate) fn freeze(&mut self, cut: &mut Cut) {
+        self.event.freeze(cut);
+        self.processing.freeze(cut);
+    }
+
+    pub(crate) fn fold(&mut self) -> bool {
+        self.event.fold() | self.processing.fold()
+    }
+
     pub(crate) fn first_event(&self) -> Option<i64> {
         self.event.first()
     }
@@ -117,7 +126,7 @@ impl<K: Key, O: Data> ProcessContext<'_, '_, K, O> {
 
     /// Returns the value of a state for the current key.
     #[must_use]
-    pub fn get<V: StateValue>(&self, state: ValueState<V>) -> Option<&V> {
+    pub fn get<V: StateValue>(&mut self, state: ValueState<V>) -> Option<&V> {
         self.states.get(state, self.key)
     }
 
@@ -139,22 +148,22 @@ impl<K: Key, O: Data> ProcessContext<'_, '_, K, O> {
     /// Sets a timer for the current key that fires when the watermark reaches `time`, in ms. The
     /// same time twice is one timer; a time that has passed fires when the watermark next moves.
     pub fn set_event_timer(&mut self, time: i64) {
-        self.timers.event.set(time, self.key.key.clone(), ());
+        self.timers.event.set(time, self.key, ());
     }
 
     /// Deletes an event-time timer of the current key; nothing happens if there is none.
     pub fn delete_event_timer(&mut self, time: i64) {
-        self.timers.event.delete(time, self.key.key.clone(), ());
+        self.timers.event.delete(time, self.key, ());
     }
 
     /// Sets a timer for the current key that fires when the clock has passed `time_ms` since 1970.
     pub fn set_processing_timer(&mut self, time_ms: i64) {
-        self.timers.processing.set(time_ms, self.key.key.clone(), ());
+        self.timers.processing.set(time_ms, self.key, ());
     }
 
     /// Deletes a processing-time timer of the current key; nothing happens if there is none.
     pub fn delete_processing_timer(&mut self, time_ms: i64) {
-        self.timers.processing.delete(time_ms, self.key.key.clone(), ());
+        self.timers.processing.delete(time_ms, self.key, ());
     }
 }
 

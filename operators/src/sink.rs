@@ -31,7 +31,7 @@ impl<'scope, T: Data> DataStream<'scope, T> {
             "sink",
             shape,
             |env, built| Inlet::straight(env.dataflow(), built),
-            move |env, _| {
+            move |env, _, _| {
                 let writer = sink.open(env.worker(), env.workers())?;
                 Ok(Pour { writer, job: env.dataflow().job().clone(), worker: env.worker() })
             },

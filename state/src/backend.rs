@@ -1,14 +1,36 @@
-//! The contract between operators and whatever stores their state.
+//! The state of one operator on one worker: its tables, made by name, and what they start with.
+//!
+//! ```text
+//! descriptor --> Backend::open --> Table    empty, or with the entries of the stored snapshots
+//!                    |                      that belong to the worker's key groups
+//!                    '-- heap, or a store of the operator's own
+//! ```
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use highwater_core::cut::EncodedState;
+use highwater_core::error::{Error, Result};
 use highwater_core::key::{Key, KeyGroupRange, KeyGroups, stable_hash};
+use highwater_core::store::Stores;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-/// What can be stored for a key.
-pub trait StateValue: Clone + 'static {}
-impl<V: Clone + 'static> StateValue for V {}
+use crate::cached::{CachedTable, SharedStore};
+use crate::descriptor::TableDescriptor;
+use crate::heap::HeapTable;
+use crate::snapshot::StateFormat;
+use crate::table::{Rows, Table};
+
+/// What can be stored for a key: an owned value that another thread may encode.
+pub trait StateValue: Clone + Send + Sync + Serialize + DeserializeOwned + 'static {}
+impl<V: Clone + Send + Sync + Serialize + DeserializeOwned + 'static> StateValue for V {}
 
 /// A second key beside the key of the record: the window of a window operator, or nothing.
-pub trait Namespace: Clone + Ord + std::fmt::Debug + 'static {}
-impl<N: Clone + Ord + std::fmt::Debug + 'static> Namespace for N {}
+pub trait Namespace: StateValue + Ord + std::fmt::Debug {}
+impl<N: StateValue + Ord + std::fmt::Debug> Namespace for N {}
 
 /// A key with its hash, so that it is hashed once per record.
 #[derive(Debug)]
@@ -36,82 +58,144 @@ impl<'a, K: Key> Hashed<'a, K> {
 }
 
 /// Makes the tables of one operator on one worker.
-pub trait KeyedBackend: 'static {
-    /// A table of values by key and namespace.
-    type Table<K: Key, N: Namespace, V: StateValue>: KeyedTable<K, N, V>;
+pub struct Backend {
+    uid: String,
+    worker: usize,
+    groups: KeyGroups,
+    range: KeyGroupRange,
+    stores: Option<Arc<dyn Stores>>,
+    store: Option<SharedStore>,
+    stored: Vec<Arc<EncodedState>>,
+    /// Whether what the tables hold will be encoded, so that its types must show how.
+    durable: bool,
+    names: BTreeSet<String>,
+    floor: i64,
+}
 
-    /// Makes an empty table for the key groups that the worker owns.
+impl std::fmt::Debug for Backend {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Backend")
+            .field("uid", &self.uid)
+            .field("range", &self.range)
+            .field("names", &self.names)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Backend {
+    /// Returns a backend in memory for the key groups of a worker, for state that is never frozen
+    /// unless [`durable`](Self::durable) says so.
+    #[must_use]
+    pub fn heap(uid: &str, groups: KeyGroups, worker: usize) -> Self {
+        Backend {
+            uid: uid.to_owned(),
+            worker,
+            groups,
+            range: groups.range(worker),
+            stores: None,
+            store: None,
+            stored: Vec::new(),
+            durable: false,
+            names: BTreeSet::new(),
+            floor: i64::MIN,
+        }
+    }
+
+    /// Keeps the values in stores instead of memory; `None` changes nothing.
+    #[must_use]
+    pub fn stores(self, stores: Option<Arc<dyn Stores>>) -> Self {
+        Backend { durable: self.durable || stores.is_some(), stores, ..self }
+    }
+
+    /// Prepares the tables to be frozen.
+    #[must_use]
+    pub fn durable(self, durable: bool) -> Self {
+        Backend { durable: self.durable || durable, ..self }
+    }
+
+    /// Lets the tables start with what is stored of them: full snapshots of any former workers, each
+    /// before the deltas after it.
+    #[must_use]
+    pub fn restored(self, stored: Vec<Arc<EncodedState>>) -> Self {
+        Backend { durable: true, stored, ..self }
+    }
+
+    /// Makes a table that needs nothing but a name.
     ///
-    /// - `name`: unique within the operator.
-    fn table<K: Key, N: Namespace, V: StateValue>(&mut self, name: &str) -> Self::Table<K, N, V>;
+    /// # Errors
+    /// Those of [`open`](Self::open).
+    pub fn table<K: Key, N: Namespace, V: StateValue>(
+        &mut self,
+        name: &str,
+    ) -> Result<Table<K, N, V>> {
+        self.open(TableDescriptor::new(name))
+    }
+
+    /// Makes a table as it is described, with the entries that are stored of it.
+    ///
+    /// # Errors
+    /// When the operator has a state of that name already, its types do not show their schema, or
+    /// what is stored of it cannot be read.
+    pub fn open<K: Key, N: Namespace, V: StateValue>(
+        &mut self,
+        descriptor: TableDescriptor<K, N, V>,
+    ) -> Result<Table<K, N, V>> {
+        let TableDescriptor { name, formats, expiry_ms, keep } = descriptor;
+        if !self.names.insert(name.clone()) {
+            return Err(Error::program(format!("state {name:?} is made twice by one operator")));
+        }
+        let format = if self.durable {
+            let mut format =
+                StateFormat::new(&self.uid, &name, self.groups).map_err(Error::state)?;
+            for with in formats {
+                format = with(format).map_err(Error::state)?;
+            }
+            Some(Arc::new(format))
+        } else {
+            None
+        };
+        let rows = match (&self.stores, &format) {
+            (Some(stores), Some(format)) => {
+                let (stores, format) = (Arc::clone(stores), Arc::clone(format));
+                let store = self.store(&stores)?;
+                let family = store.borrow_mut().family(&name, expiry_ms)?;
+                let (keys, budget) = ((self.groups, self.range), stores.cache_bytes(1));
+                Rows::Cached(Box::new(CachedTable::new(keys, format, (store, family), budget)))
+            }
+            _ => Rows::Heap(HeapTable::new(self.groups, self.range)),
+        };
+        let mut table = Table { name: name.clone(), rows, format, keep };
+        for stored in self.stored.iter().filter(|stored| stored.state == name) {
+            let floor = table.restore(stored, self.groups, self.range).map_err(Error::state)?;
+            self.floor = self.floor.max(floor);
+        }
+        Ok(table)
+    }
+
+    fn store(&mut self, stores: &Arc<dyn Stores>) -> Result<SharedStore> {
+        if let Some(store) = &self.store {
+            return Ok(Rc::clone(store));
+        }
+        let store = Rc::new(RefCell::new(stores.open(&self.uid, self.worker)?));
+        self.store = Some(Rc::clone(&store));
+        Ok(store)
+    }
 
     /// Returns how keys are divided into groups.
-    fn key_groups(&self) -> KeyGroups;
+    #[must_use]
+    pub fn key_groups(&self) -> KeyGroups {
+        self.groups
+    }
 
     /// Returns the groups that the worker owns.
-    fn range(&self) -> KeyGroupRange;
-}
+    #[must_use]
+    pub fn range(&self) -> KeyGroupRange {
+        self.range
+    }
 
-/// Values by key and namespace, stored by key group.
-///
-/// # Contract
-/// - *Own groups only*: every key belongs to a group in the range of the backend (`debug_assert!`).
-/// - *Fixed order*: whatever iterates does so in an order that depends on the operations alone.
-pub trait KeyedTable<K: Key, N: Namespace, V: StateValue>: 'static {
-    /// The values of one namespace.
-    type Space<'a>: KeyedSpace<K, V>
-    where
-        Self: 'a;
-
-    /// Opens a namespace for several accesses in a row, which is cheaper than one by one.
-    fn space(&mut self, namespace: &N) -> Self::Space<'_>;
-
-    /// Returns the value of a key.
-    fn get(&self, key: Hashed<'_, K>, namespace: &N) -> Option<&V>;
-
-    /// Returns the value of a key, to be changed.
-    fn get_mut(&mut self, key: Hashed<'_, K>, namespace: &N) -> Option<&mut V>;
-
-    /// Returns the value of a key to be changed, made by `make` if there is none.
-    fn get_or_insert_with(
-        &mut self,
-        key: Hashed<'_, K>,
-        namespace: &N,
-        make: impl FnOnce() -> V,
-    ) -> &mut V;
-
-    /// Stores a value and returns the one before.
-    fn insert(&mut self, key: Hashed<'_, K>, namespace: &N, value: V) -> Option<V>;
-
-    /// Removes the value of a key and returns it.
-    fn remove(&mut self, key: Hashed<'_, K>, namespace: &N) -> Option<V>;
-
-    /// Returns the least namespace that may have values.
-    fn first_namespace(&self) -> Option<&N>;
-
-    /// Returns whether a namespace has no values.
-    fn is_empty(&self, namespace: &N) -> bool;
-
-    /// Removes the values of one key group of a namespace and passes them to `take`; returns
-    /// whether the namespace has more. Called again and again it empties the namespace.
-    fn drain_group(&mut self, namespace: &N, take: &mut dyn FnMut(K, V)) -> bool;
-
-    /// Passes the values of the `index`-th group of the range to `visit`.
-    fn visit_group(&self, namespace: &N, index: usize, visit: &mut dyn FnMut(&K, &V));
-
-    /// Removes all values of a namespace.
-    fn clear(&mut self, namespace: &N);
-
-    /// Returns how many values there are in all namespaces.
-    fn size(&self) -> usize;
-}
-
-/// The values of one namespace, opened for several accesses.
-pub trait KeyedSpace<K: Key, V: StateValue> {
-    /// Brings the value of a key near, for an access that follows soon; returns whether there is
-    /// one. Touching several keys before changing them lets their cache misses overlap.
-    fn touch(&self, key: Hashed<'_, K>) -> bool;
-
-    /// Returns the value of a key to be changed, made by `make` if there is none.
-    fn get_or_insert_with(&mut self, key: Hashed<'_, K>, make: impl FnOnce() -> V) -> &mut V;
+    /// Returns the watermark up to which the restored tables have fired, `i64::MIN` for none.
+    #[must_use]
+    pub fn floor(&self) -> i64 {
+        self.floor
+    }
 }

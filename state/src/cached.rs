@@ -68,7 +68,7 @@ struct Space<K, V> {
 }
 
 /// A table whose values live in a store.
-pub struct CachedTable<K, N, V> {
+pub(crate) struct CachedTable<K, N, V> {
     groups: KeyGroups,
     range: KeyGroupRange,
     format: Arc<StateFormat<N, K, V>>,
@@ -433,6 +433,12 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
             {
                 visit(&entry.key, value);
             }
+        }
+    }
+
+    pub(crate) fn visit(&mut self, namespace: &N, mut visit: impl FnMut(&K, &V)) {
+        for index in 0..self.range.count() {
+            self.visit_group(namespace, index, &mut visit);
         }
     }
 

@@ -17,7 +17,7 @@ mod dirty;
 mod frozen;
 mod group;
 
-pub use frozen::{FrozenTable, Slots};
+pub(crate) use frozen::FrozenTable;
 
 use std::cell::Cell;
 
@@ -57,7 +57,7 @@ impl<K: Key, V: StateValue> Space<K, V> {
 
 /// A table in memory.
 #[derive(Debug)]
-pub struct HeapTable<K, N, V> {
+pub(crate) struct HeapTable<K, N, V> {
     groups: KeyGroups,
     range: KeyGroupRange,
     /// Sorted by namespace.
@@ -73,8 +73,7 @@ pub struct HeapTable<K, N, V> {
 
 impl<K: Key, N: Namespace, V: StateValue> HeapTable<K, N, V> {
     /// Makes an empty table for a range of key groups.
-    #[must_use]
-    pub fn new(groups: KeyGroups, range: KeyGroupRange) -> Self {
+    pub(crate) fn new(groups: KeyGroups, range: KeyGroupRange) -> Self {
         HeapTable {
             groups,
             range,
@@ -146,7 +145,7 @@ impl<K: Key, N: Namespace, V: StateValue> HeapTable<K, N, V> {
 
     /// Opens a namespace for several accesses in a row, which is cheaper than one by one.
     #[inline]
-    pub fn space(&mut self, namespace: &N) -> HeapSpace<'_, K, V> {
+    pub(crate) fn space(&mut self, namespace: &N) -> HeapSpace<'_, K, V> {
         let place = match self.find(namespace) {
             Ok(place) => place,
             Err(place) => self.open(place, namespace),
@@ -167,28 +166,28 @@ impl<K: Key, N: Namespace, V: StateValue> HeapTable<K, N, V> {
 
     /// Returns the value of a key.
     #[inline]
-    pub fn get(&self, key: Hashed<'_, K>, namespace: &N) -> Option<&V> {
+    pub(crate) fn get(&self, key: Hashed<'_, K>, namespace: &N) -> Option<&V> {
         let (_, space) = &self.spaces[self.find(namespace).ok()?];
         space.groups[self.index(key.hash) & space.mask].get(key)
     }
 
     /// Returns the value of a key, to be changed.
     #[inline]
-    pub fn get_mut(&mut self, key: Hashed<'_, K>, namespace: &N) -> Option<&mut V> {
+    pub(crate) fn get_mut(&mut self, key: Hashed<'_, K>, namespace: &N) -> Option<&mut V> {
         let (place, index) = (self.find(namespace).ok()?, self.index(key.hash));
         let space = &mut self.spaces[place].1;
         space.groups[index & space.mask].get_mut(key)
     }
 
     /// Removes the value of a key and returns it.
-    pub fn remove(&mut self, key: Hashed<'_, K>, namespace: &N) -> Option<V> {
+    pub(crate) fn remove(&mut self, key: Hashed<'_, K>, namespace: &N) -> Option<V> {
         let (place, index) = (self.find(namespace).ok()?, self.index(key.hash));
         let space = &mut self.spaces[place].1;
         space.groups[index & space.mask].remove(key)
     }
 
     /// Returns the first namespace after `after` that may have values.
-    pub fn next_namespace(&self, after: Option<&N>) -> Option<&N> {
+    pub(crate) fn next_namespace(&self, after: Option<&N>) -> Option<&N> {
         let place = match after {
             None => 0,
             Some(after) => self.spaces.partition_point(|(name, _)| name <= after),
@@ -197,7 +196,7 @@ impl<K: Key, N: Namespace, V: StateValue> HeapTable<K, N, V> {
     }
 
     /// Returns whether a namespace has no values.
-    pub fn is_empty(&self, namespace: &N) -> bool {
+    pub(crate) fn is_empty(&self, namespace: &N) -> bool {
         match self.find(namespace) {
             Ok(place) => self.spaces[place].1.is_empty(),
             Err(_) => true,
@@ -206,7 +205,7 @@ impl<K: Key, N: Namespace, V: StateValue> HeapTable<K, N, V> {
 
     /// Removes some of the values of a namespace, those of one key group or all of few, and passes
     /// them to `take`; returns whether the namespace has more.
-    pub fn drain_some(&mut self, namespace: &N, mut take: impl FnMut(K, V)) -> bool {
+    pub(crate) fn drain_some(&mut self, namespace: &N, mut take: impl FnMut(K, V)) -> bool {
         let Ok(place) = self.find(namespace) else { return false };
         let space = &mut self.spaces[place].1;
         while space.first < space.groups.len() && space.groups[space.first].is_empty() {
@@ -231,7 +230,7 @@ impl<K: Key, N: Namespace, V: StateValue> HeapTable<K, N, V> {
     }
 
     /// Passes the values of the `index`-th key group of the range to `visit`.
-    pub fn visit_group(&self, namespace: &N, index: usize, mut visit: impl FnMut(&K, &V)) {
+    pub(crate) fn visit_group(&self, namespace: &N, index: usize, mut visit: impl FnMut(&K, &V)) {
         let Ok(place) = self.find(namespace) else { return };
         let space = &self.spaces[place].1;
         let group = &space.groups[index & space.mask];
@@ -243,22 +242,30 @@ impl<K: Key, N: Namespace, V: StateValue> HeapTable<K, N, V> {
         }
     }
 
+    /// Passes all values of a namespace to `visit`.
+    pub(crate) fn visit(&self, namespace: &N, mut visit: impl FnMut(&K, &V)) {
+        if let Ok(place) = self.find(namespace) {
+            let groups = self.spaces[place].1.groups.iter();
+            groups.flat_map(Group::iter).for_each(|(key, value)| visit(key, value));
+        }
+    }
+
     /// Removes all values of a namespace.
-    pub fn clear(&mut self, namespace: &N) {
+    pub(crate) fn clear(&mut self, namespace: &N) {
         if let Ok(place) = self.find(namespace) {
             self.close_emptied(place);
         }
     }
 
     /// Returns how many values there are in all namespaces.
-    pub fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         self.spaces.iter().flat_map(|(_, space)| &space.groups).map(Group::len).sum()
     }
 
     /// Freezes all values, in a time that does not depend on how many there are.
     ///
     /// - `track`: whether what changes from now on is marked, for a delta the next time.
-    pub fn freeze(&mut self, track: bool) -> FrozenTable<K, N, V> {
+    pub(crate) fn freeze(&mut self, track: bool) -> FrozenTable<K, N, V> {
         let tracked = std::mem::replace(&mut self.dropped, track.then(Vec::new));
         let mut spaces = Vec::with_capacity(self.spaces.len());
         for (namespace, space) in &mut self.spaces {
@@ -273,7 +280,7 @@ impl<K: Key, N: Namespace, V: StateValue> HeapTable<K, N, V> {
 
     /// Folds the tables that were frozen, and are not read any more, for `budget` groups; returns
     /// whether there are more.
-    pub fn fold(&mut self, budget: usize) -> bool {
+    pub(crate) fn fold(&mut self, budget: usize) -> bool {
         let Some((mut place, mut index)) = self.fold_at else { return false };
         for _ in 0..budget {
             let Some((_, space)) = self.spaces.get_mut(place) else {
@@ -311,15 +318,22 @@ impl<'a, K: Key, V: StateValue> HeapSpace<'a, K, V> {
         (usize::from(self.key_groups.of_hash(hash).0) - self.first_group) & self.mask
     }
 
-    /// Brings the value of a key near; returns whether there is one.
+    /// Brings the values of several keys near, so that their cache misses overlap.
     #[inline]
-    pub fn touch(&self, key: Hashed<'_, K>) -> bool {
-        self.groups[self.index(key.hash)].get(key).is_some()
+    pub(crate) fn prefetch(&mut self, keys: &[(K, u64)]) {
+        let near = |(key, hash): &&(K, u64)| {
+            self.groups[self.index(*hash)].get(Hashed { key, hash: *hash }).is_some()
+        };
+        std::hint::black_box(keys.iter().filter(near).count());
     }
 
     /// Returns the value of a key to be changed, made by `make` if there is none.
     #[inline]
-    pub fn get_or_insert_with(&mut self, key: Hashed<'_, K>, make: impl FnOnce() -> V) -> &mut V {
+    pub(crate) fn get_or_insert_with(
+        &mut self,
+        key: Hashed<'_, K>,
+        make: impl FnOnce() -> V,
+    ) -> &mut V {
         let index = self.index(key.hash);
         *self.first = (*self.first).min(index);
         self.groups[index].upsert(key, make)
@@ -328,7 +342,7 @@ impl<'a, K: Key, V: StateValue> HeapSpace<'a, K, V> {
     /// Returns the value of a key to be changed, made by `make` if there is none, for as long as the
     /// table is borrowed.
     #[inline]
-    pub fn into_value(self, key: Hashed<'_, K>, make: impl FnOnce() -> V) -> &'a mut V {
+    pub(crate) fn into_value(self, key: Hashed<'_, K>, make: impl FnOnce() -> V) -> &'a mut V {
         let index = self.index(key.hash);
         *self.first = (*self.first).min(index);
         self.groups[index].upsert(key, make)

@@ -5,16 +5,20 @@
 //!                                '--> place in the table, without hashing again
 //! ```
 //!
-//! Operators are written against [`KeyedBackend`] and [`KeyedTable`]; [`HeapBackend`] is the
-//! implementation in memory. Keys are hashed once per record ([`Hashed`]).
+//! Operators are written against [`Table`] and [`Timers`], which a [`Backend`] makes by name. Their
+//! values live in memory (`heap.rs`), or in a store of bytes with those in use decoded above it
+//! (`cached.rs`). Keys are hashed once per record ([`Hashed`]).
 //!
-//! State becomes bytes by [`StateFormat`], in a format (`format.rs`) that no backend owns.
-//!
-//! Not here yet, and coming with managed state: descriptors, freezing, time to live, and a backend
-//! for state larger than memory.
+//! At the end of an epoch each table is frozen at once and becomes bytes on another thread, by
+//! [`StateFormat`], in a format (`format.rs`) that no backend owns.
 
 pub mod backend;
-pub mod heap;
+pub mod descriptor;
+
+pub mod table;
+mod heap;
+mod cached;
+pub mod memory;
 
 pub mod timer;
 
@@ -22,7 +26,8 @@ pub mod snapshot;
 pub mod schema;
 pub mod format;
 
-pub use backend::{Hashed, KeyedBackend, KeyedSpace, KeyedTable, Namespace, StateValue};
-pub use heap::{HeapBackend, HeapSpace, HeapTable};
+pub use backend::{Backend, Hashed, Namespace, StateValue};
+pub use descriptor::TableDescriptor;
 pub use snapshot::{Migration, StateFormat, StateReader};
+pub use table::{Space, Table};
 pub use timer::Timers;

@@ -1,80 +1,237 @@
 //! Timers: at most one per time, key and namespace, fired in the order of their times.
 //!
-//! **Cost**: logarithmic per timer set, deleted or fired; deduplicated by construction.
+//! ```text
+//! time line    |--- loaded ---|--- bucket ---|--- bucket ---|   a bucket is about a second
+//! table        [ .  .      .  |  . .         |    .   .     ]   by key, durable, any order
+//! near         [ sorted       ]                                 a copy, for firing
+//! ```
 //!
-//! **Sources**: Flink's `InternalTimerService`.
+//! Timers are entries of a [`Table`] whose namespaces are stretches of time: setting or deleting one
+//! is an access to a hash table. When the time of a bucket comes, its timers are sorted.
+//!
+//! **Cost**: one table access to set or delete a timer; a sorted set of the timers of about a second.
+//!
+//! **Sources**: Varghese and Lauck, Hashed and Hierarchical Timing Wheels, SOSP 1987; Flink's
+//! `InternalTimerService`.
 
 use std::collections::BTreeSet;
+
+use highwater_core::cut::Cut;
+use highwater_core::error::Result;
+use highwater_core::key::Key;
+use serde::{Deserialize, Serialize};
+
+use crate::backend::{Backend, Hashed, Namespace};
+use crate::table::Table;
+
+/// A bucket is 2 to this power ms long.
+const BUCKET_BITS: u32 = 10;
+
+fn bucket(time: i64) -> i64 {
+    time >> BUCKET_BITS
+}
+
+/// The timers of one key in one bucket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct TimerSet<N> {
+    /// Most keys have one timer at a time.
+    first: (i64, N),
+    more: Vec<(i64, N)>,
+}
+
+impl<N: PartialEq> TimerSet<N> {
+    fn has(&self, timer: &(i64, N)) -> bool {
+        self.first == *timer || self.more.contains(timer)
+    }
+}
 
 /// The timers of one operator on one worker, of one kind of time.
 ///
 /// - `K`: the key, `N`: the namespace that the timer belongs to.
 #[derive(Debug)]
 pub struct Timers<K, N> {
-    timers: BTreeSet<(i64, K, N)>,
+    table: Table<K, i64, TimerSet<N>>,
+    /// The timers of the loaded buckets, in order.
+    near: BTreeSet<(i64, K, N)>,
+    /// Buckets up to this one are loaded.
+    loaded: Option<i64>,
 }
 
-impl<K: Ord, N: Ord> Default for Timers<K, N> {
-    fn default() -> Self {
-        Timers { timers: BTreeSet::new() }
+impl<K: Key, N: Namespace> Timers<K, N> {
+    /// Makes the timers of an operator, with those that are stored.
+    ///
+    /// - `name`: that of a state, unique within the operator.
+    ///
+    /// # Errors
+    /// Those of [`Backend::table`].
+    pub fn new(backend: &mut Backend, name: &str) -> Result<Self> {
+        Ok(Timers { table: backend.table(name)?, near: BTreeSet::new(), loaded: None })
     }
-}
 
-impl<K: Ord, N: Ord> Timers<K, N> {
+    fn is_loaded(&self, time: i64) -> bool {
+        self.loaded.is_some_and(|loaded| bucket(time) <= loaded)
+    }
+
     /// Sets a timer, in ms; returns false if there is one for the time, key and namespace already.
-    pub fn set(&mut self, time: i64, key: K, namespace: N) -> bool {
-        self.timers.insert((time, key, namespace))
+    pub fn set(&mut self, time: i64, key: Hashed<'_, K>, namespace: N) -> bool {
+        let timer = (time, namespace);
+        if self.is_loaded(time) {
+            let near = (time, key.key.clone(), timer.1.clone());
+            if !self.near.insert(near) {
+                return false;
+            }
+        }
+        let mut is_new = false;
+        let set = self.table.get_or_insert_with(key, &bucket(time), || {
+            is_new = true;
+            TimerSet { first: timer.clone(), more: Vec::new() }
+        });
+        if is_new {
+            return true;
+        }
+        if set.has(&timer) {
+            return false;
+        }
+        set.more.push(timer);
+        true
     }
 
     /// Deletes a timer; returns false if there is none.
-    pub fn delete(&mut self, time: i64, key: K, namespace: N) -> bool {
-        self.timers.remove(&(time, key, namespace))
+    pub fn delete(&mut self, time: i64, key: Hashed<'_, K>, namespace: N) -> bool {
+        let timer = (time, namespace);
+        if self.is_loaded(time) {
+            let near = (time, key.key.clone(), timer.1.clone());
+            if !self.near.remove(&near) {
+                return false;
+            }
+        }
+        self.forget(key, &timer)
     }
 
-    /// Returns the time of the first timer.
+    /// Removes a timer from the table.
+    fn forget(&mut self, key: Hashed<'_, K>, timer: &(i64, N)) -> bool {
+        let bucket = bucket(timer.0);
+        let Some(set) = self.table.get_mut(key, &bucket) else { return false };
+        if set.first == *timer {
+            match set.more.pop() {
+                Some(other) => set.first = other,
+                None => {
+                    self.table.remove(key, &bucket);
+                }
+            }
+            return true;
+        }
+        let place = set.more.iter().position(|other| other == timer);
+        place.map(|place| set.more.swap_remove(place)).is_some()
+    }
+
+    /// Returns when the first timer may be due: its time, or the beginning of its bucket.
     #[must_use]
     pub fn first(&self) -> Option<i64> {
-        self.timers.first().map(|(time, _, _)| *time)
+        match self.near.first() {
+            Some((time, _, _)) => Some(*time),
+            None => self.table.next_namespace(self.loaded.as_ref()).map(|b| b << BUCKET_BITS),
+        }
     }
 
     /// Takes the first timer if its time has come.
     ///
     /// - `until`: the last time that has come.
     pub fn pop(&mut self, until: i64) -> Option<(i64, K, N)> {
-        if self.first()? > until {
+        while self.near.is_empty() {
+            let next = *self.table.next_namespace(self.loaded.as_ref())?;
+            if next > bucket(until) {
+                return None;
+            }
+            self.load(next);
+        }
+        if self.near.first()?.0 > until {
             return None;
         }
-        self.timers.pop_first()
+        let (time, key, namespace) = self.near.pop_first()?;
+        let timer = (time, namespace);
+        self.forget(Hashed::new(&key), &timer);
+        if self.near.is_empty() {
+            self.close_loaded();
+        }
+        Some((time, key, timer.1))
     }
 
-    /// Returns how many timers there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.timers.len()
+    /// Sorts the timers of the next bucket.
+    fn load(&mut self, next: i64) {
+        let near = &mut self.near;
+        self.table.visit(&next, |key, set| {
+            for (time, namespace) in std::iter::once(&set.first).chain(&set.more) {
+                near.insert((*time, key.clone(), namespace.clone()));
+            }
+        });
+        self.loaded = Some(next);
+        if self.near.is_empty() {
+            self.close_loaded();
+        }
     }
 
-    /// Returns whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.timers.is_empty()
+    /// Removes the buckets whose timers are all gone.
+    fn close_loaded(&mut self) {
+        while let Some(first) = self.table.next_namespace(None).copied()
+            && Some(first) <= self.loaded
+        {
+            self.table.clear(&first);
+        }
+    }
+
+    /// Freezes the timers and adds them to a cut.
+    pub fn freeze(&mut self, cut: &mut Cut) {
+        self.table.freeze(cut);
+    }
+
+    /// Does a little of the work that a freeze has left behind; returns whether there is more.
+    pub fn fold(&mut self) -> bool {
+        self.table.fold()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use highwater_core::key::KeyGroups;
+
     use super::*;
+
+    fn timers() -> Timers<u32, ()> {
+        let mut backend = Backend::heap("test", KeyGroups::new(128, 1), 0);
+        Timers::new(&mut backend, "timers").expect("a heap table can always be made")
+    }
+
+    fn set(timers: &mut Timers<u32, ()>, time: i64, key: u32) -> bool {
+        timers.set(time, Hashed::new(&key), ())
+    }
 
     #[test]
     fn timers_fire_once_and_in_the_order_of_their_times() {
-        let mut timers = Timers::default();
-        assert!(timers.set(20, "b", ()));
-        assert!(timers.set(10, "a", ()));
-        assert!(!timers.set(10, "a", ()), "the same timer twice is one timer");
-        assert!(timers.set(10, "b", ()));
-        assert!(timers.delete(10, "b", ()));
+        let mut timers = timers();
+        assert!(set(&mut timers, 2000, 2));
+        assert!(set(&mut timers, 10, 1));
+        assert!(!set(&mut timers, 10, 1), "the same timer twice is one timer");
+        assert!(set(&mut timers, 10, 2));
+        assert!(set(&mut timers, 11, 2));
+        assert!(timers.delete(10, Hashed::new(&2), ()));
         assert_eq!(timers.pop(9), None);
-        assert_eq!(timers.pop(20), Some((10, "a", ())));
-        assert_eq!(timers.pop(20), Some((20, "b", ())));
-        assert_eq!(timers.pop(20), None);
+        assert_eq!(timers.first(), Some(10), "its bucket is loaded now");
+        assert_eq!(timers.pop(2000), Some((10, 1, ())));
+        assert!(!set(&mut timers, 11, 2), "it is still there in the loaded bucket");
+        assert!(set(&mut timers, 5, 7), "a timer for the past fires next");
+        assert_eq!(timers.pop(2000), Some((5, 7, ())));
+        assert_eq!(timers.pop(2000), Some((11, 2, ())));
+        assert_eq!(timers.pop(2000), Some((2000, 2, ())));
+        assert_eq!((timers.pop(i64::MAX), timers.first()), (None, None));
+    }
+
+    #[test]
+    fn times_at_both_ends_are_buckets_like_others() {
+        let mut timers = timers();
+        assert!(set(&mut timers, i64::MAX, 1) && set(&mut timers, i64::MIN, 1));
+        assert!(set(&mut timers, -1, 1) && set(&mut timers, 0, 1));
+        let fired: Vec<_> = std::iter::from_fn(|| timers.pop(i64::MAX)).map(|t| t.0).collect();
+        assert_eq!(fired, [i64::MIN, -1, 0, i64::MAX]);
     }
 }

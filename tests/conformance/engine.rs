@@ -12,8 +12,9 @@
 //!
 //! A harness hands one record at a time to the logic and moves its watermark by hand; what the
 //! shell adds to it, queues and capabilities, is what `tests/simulation.rs` and the tests of whole
-//! programs are about. State cannot be put into snapshots yet, so that `snapshot_restore` does
-//! nothing: what follows it is played on the same operator, whose watermark stays where it is.
+//! programs are about. Every case is played on two operators, one with its state in memory and one
+//! with its state in a store, which must say the same. At `snapshot_restore` each is frozen, thrown
+//! away and made again from the bytes, in the place of the other; its watermark stays where it is.
 
 #[path = "engine/assign.rs"]
 mod assign;
@@ -30,8 +31,16 @@ mod valve;
 #[path = "engine/random.rs"]
 mod random;
 
+use std::rc::Rc;
+use std::sync::Arc;
+
+use highwater_core::cut::CutKind;
+use highwater_core::harness::Harness;
 use highwater_core::key::KeyGroups;
-use highwater_state::HeapBackend;
+use highwater_core::shell::Logic;
+use highwater_core::store::Stores;
+use highwater_state::Backend;
+use highwater_state::memory::MemoryStores;
 
 use crate::subject::Subjects;
 
@@ -39,7 +48,49 @@ use crate::subject::Subjects;
 pub(crate) const SUBJECTS: Subjects =
     Subjects { window: window::make, valve: valve::make, assign: assign::make, join: join::make };
 
-/// The state backend of a job with one worker.
-fn backend() -> HeapBackend {
-    HeapBackend::new(KeyGroups::new(128, 1), 0)
+/// Where an operator under test keeps its state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Heap,
+    /// A store, with room for a few decoded values, so that most are encoded again and again.
+    Store,
+}
+
+impl Place {
+    const ALL: [Place; 2] = [Place::Heap, Place::Store];
+
+    fn other(self) -> Place {
+        if self == Place::Heap { Place::Store } else { Place::Heap }
+    }
+
+    /// The state backend of a job with one worker.
+    fn backend(self) -> Backend {
+        let stores: Option<Arc<dyn Stores>> = match self {
+            Place::Heap => None,
+            Place::Store => Some(Arc::new(MemoryStores { cache_bytes: 1 })),
+        };
+        Backend::heap("test", KeyGroups::new(128, 1), 0).stores(stores).durable(true)
+    }
+}
+
+/// An operator in a harness, and how it is made again from what was stored of it.
+struct Restorable<L: Logic> {
+    harness: Harness<L>,
+    make: Rc<dyn Fn(&mut Backend) -> L>,
+    place: Place,
+}
+
+impl<L: Logic> Restorable<L> {
+    fn new(make: Rc<dyn Fn(&mut Backend) -> L>, place: Place) -> Self {
+        let harness = Harness::new(make(&mut place.backend()));
+        Restorable { harness, make, place }
+    }
+
+    /// Freezes the operator, throws it away, and makes it again from the bytes, in the other place.
+    fn snapshot_restore(&mut self) {
+        let frozen = self.harness.freeze(CutKind::default()).expect("the state can be encoded");
+        let stored = frozen.into_iter().map(Arc::new).collect();
+        self.place = self.place.other();
+        self.harness.replace((self.make)(&mut self.place.backend().restored(stored)));
+    }
 }

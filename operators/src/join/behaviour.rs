@@ -9,7 +9,7 @@ use highwater_core::key::KeyGroups;
 use highwater_core::record::Record;
 use highwater_core::side::OutputTag;
 use highwater_core::time::NO_EVENT_TIME;
-use highwater_state::HeapBackend;
+use highwater_state::Backend;
 
 use super::bounds::IntervalBounds;
 use super::interval::IntervalPairs;
@@ -20,10 +20,11 @@ type Pair = fn(&Item, &Item) -> (u32, u32);
 type Join = Harness<IntervalPairs<char, Item, Key, Item, Key, Pair>>;
 
 fn join(bounds: IntervalBounds) -> Join {
-    let mut backend = HeapBackend::new(KeyGroups::new(128, 1), 0);
+    let mut backend = Backend::heap("test", KeyGroups::new(128, 1), 0);
     let key: Key = |item| item.0;
     let pair: Pair = |left, right| (left.1, right.1);
-    Harness::new(IntervalPairs::new(&mut backend, (key, key), bounds, pair))
+    let pairs = IntervalPairs::new(&mut backend, (key, key), bounds, pair);
+    Harness::new(pairs.expect("a join in memory can always be made"))
 }
 
 fn output(join: &mut Join) -> Vec<(i64, u32, u32)> {

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use highwater_core::time::EventTime;
+use serde::{Deserialize, Serialize};
 
 /// How far a right record may be from its left partner, in ms, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +59,7 @@ fn around(time: EventTime, from: i128, to: i128) -> Option<RangeInclusive<EventT
 }
 
 /// The two inputs of the join.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) enum Side {
     Left,
     Right,

@@ -26,13 +26,14 @@
 use std::marker::PhantomData;
 
 use highwater_core::context::Context;
+use highwater_core::cut::Cut;
 use highwater_core::error::{Error, Result};
 use highwater_core::key::Key;
 use highwater_core::record::{Batch, Data, ExchangeData};
 use highwater_core::shell::Logic;
 use highwater_core::side::OutputTag;
 use highwater_core::time::{EventTime, NO_EVENT_TIME};
-use highwater_state::{Hashed, HeapBackend, HeapTable, KeyedBackend, KeyedTable, Timers};
+use highwater_state::{Backend, Hashed, Table, Timers};
 
 use super::bounds::{IntervalBounds, Side};
 use super::kept::Kept;
@@ -162,50 +163,61 @@ where
                 return Err(Error::option("the lower bound of between", lower_ms, expected));
             }
             let keys = (move |left: &A| (keys.0)(left), move |right: &B| (keys.1)(right));
-            Ok(IntervalPairs::new(&mut backend, keys, bounds, pair))
+            IntervalPairs::new(&mut backend, keys, bounds, pair)
         });
         JoinResult { results, late: PhantomData }
     }
 }
 
 /// The operator of the interval join.
-pub struct IntervalPairs<K: Key, A: Data, FA, B: Data, FB, F> {
+pub struct IntervalPairs<K: Key, A: ExchangeData, FA, B: ExchangeData, FB, F> {
     keys: (FA, FB),
     bounds: IntervalBounds,
     pair: F,
-    table: HeapTable<K, (), Kept<A, B>>,
+    table: Table<K, (), Kept<A, B>>,
     timers: Timers<K, Side>,
 }
 
-impl<K: Key, A: Data, FA, B: Data, FB, F> std::fmt::Debug for IntervalPairs<K, A, FA, B, FB, F> {
+impl<K: Key, A: ExchangeData, FA, B: ExchangeData, FB, F> std::fmt::Debug
+    for IntervalPairs<K, A, FA, B, FB, F>
+{
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("IntervalPairs").field("bounds", &self.bounds).finish_non_exhaustive()
     }
 }
 
-impl<K: Key, A: Data, FA, B: Data, FB, F> IntervalPairs<K, A, FA, B, FB, F> {
+impl<K: Key, A: ExchangeData, FA, B: ExchangeData, FB, F> IntervalPairs<K, A, FA, B, FB, F> {
     /// Returns the operator.
     ///
     /// - `keys`: read the key of a left and of a right record.
     /// - `pair`: makes the result of a pair.
-    pub fn new(backend: &mut HeapBackend, keys: (FA, FB), bounds: IntervalBounds, pair: F) -> Self {
-        let table = backend.table("interval-join");
-        IntervalPairs { keys, bounds, pair, table, timers: Timers::default() }
+    ///
+    /// # Errors
+    /// When what is stored of it cannot be read.
+    pub fn new(
+        backend: &mut Backend,
+        keys: (FA, FB),
+        bounds: IntervalBounds,
+        pair: F,
+    ) -> Result<Self> {
+        let table = backend.table("interval-join")?;
+        let timers = Timers::new(backend, "timers/event")?;
+        Ok(IntervalPairs { keys, bounds, pair, table, timers })
     }
 
     /// Returns the event times of the left records that are kept for a key, in order.
     #[must_use]
-    pub fn left_times(&self, key: &K) -> Vec<EventTime> {
+    pub fn left_times(&mut self, key: &K) -> Vec<EventTime> {
         self.kept(key).map_or_else(Vec::new, |kept| kept.left.times())
     }
 
     /// Returns the event times of the right records that are kept for a key, in order.
     #[must_use]
-    pub fn right_times(&self, key: &K) -> Vec<EventTime> {
+    pub fn right_times(&mut self, key: &K) -> Vec<EventTime> {
         self.kept(key).map_or_else(Vec::new, |kept| kept.right.times())
     }
 
-    fn kept(&self, key: &K) -> Option<&Kept<A, B>> {
+    fn kept(&mut self, key: &K) -> Option<&Kept<A, B>> {
         self.table.get(Hashed::new(key), &())
     }
 
@@ -257,8 +269,8 @@ const LATE_RIGHT: &str = "late-right";
 impl<K, A, FA, B, FB, F, O> Logic for IntervalPairs<K, A, FA, B, FB, F>
 where
     K: Key,
-    A: Data,
-    B: Data,
+    A: ExchangeData,
+    B: ExchangeData,
     O: Data,
     FA: Fn(&A) -> K + 'static,
     FB: Fn(&B) -> K + 'static,
@@ -276,12 +288,13 @@ where
                 Err(error) => return cx.fail(error),
             };
             let key = (self.keys.0)(&value);
-            let kept = self.table.get_or_insert_with(Hashed::new(&key), &(), Kept::default);
+            let hashed = Hashed::new(&key);
+            let kept = self.table.get_or_insert_with(hashed, &(), Kept::default);
             for (other, right) in kept.right.within(self.bounds.partners_of_left(time)) {
                 cx.emit(time.max(other), (self.pair)(&value, right));
             }
             if kept.left.keep(time, value) {
-                self.timers.set(self.bounds.until(Side::Left, time), key, Side::Left);
+                self.timers.set(self.bounds.until(Side::Left, time), hashed, Side::Left);
             }
         }
     }
@@ -294,12 +307,13 @@ where
                 Err(error) => return cx.fail(error),
             };
             let key = (self.keys.1)(&value);
-            let kept = self.table.get_or_insert_with(Hashed::new(&key), &(), Kept::default);
+            let hashed = Hashed::new(&key);
+            let kept = self.table.get_or_insert_with(hashed, &(), Kept::default);
             for (other, left) in kept.left.within(self.bounds.partners_of_right(time)) {
                 cx.emit(time.max(other), (self.pair)(left, &value));
             }
             if kept.right.keep(time, value) {
-                self.timers.set(self.bounds.until(Side::Right, time), key, Side::Right);
+                self.timers.set(self.bounds.until(Side::Right, time), hashed, Side::Right);
             }
         }
     }
@@ -315,6 +329,15 @@ where
         }
         cx.count_fired(fired);
         self.timers.first().filter(|time| *time <= watermark)
+    }
+
+    fn freeze(&mut self, cut: &mut Cut) {
+        self.table.freeze(cut);
+        self.timers.freeze(cut);
+    }
+
+    fn fold(&mut self) -> bool {
+        self.table.fold() | self.timers.fold()
     }
 
     fn first_timer(&self) -> Option<i64> {

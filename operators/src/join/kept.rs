@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use highwater_core::time::EventTime;
+use serde::{Deserialize, Serialize};
 
 /// The records of one side of a key, those with one event time in the order of their arrival.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Buffer<V> {
     by_time: BTreeMap<EventTime, Vec<V>>,
 }
@@ -55,7 +56,7 @@ impl<V> Buffer<V> {
 }
 
 /// The records of one key that may still find a partner.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Kept<A, B> {
     pub(super) left: Buffer<A>,
     pub(super) right: Buffer<B>,

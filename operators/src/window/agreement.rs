@@ -12,7 +12,7 @@ use highwater_core::record::Record;
 use highwater_core::shell::Logic;
 use highwater_core::side::OutputTag;
 use highwater_core::time::NO_EVENT_TIME;
-use highwater_state::HeapBackend;
+use highwater_state::Backend;
 
 use super::aligned::AlignedWindows;
 use super::assigner::{Assigner, Sliding};
@@ -80,8 +80,8 @@ fn late() -> OutputTag<Pair> {
     OutputTag::new("late")
 }
 
-fn backend() -> HeapBackend {
-    HeapBackend::new(KeyGroups::new(128, 1), 0)
+fn backend() -> Backend {
+    Backend::heap("test", KeyGroups::new(128, 1), 0)
 }
 
 #[derive(Clone, Copy, Debug)]

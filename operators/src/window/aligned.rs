@@ -28,12 +28,13 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 
 use highwater_core::context::Context;
+use highwater_core::cut::Cut;
 use highwater_core::error::Result;
 use highwater_core::key::{Key, KeyGroupRange, KeyGroups};
 use highwater_core::record::{Batch, Data, Record};
 use highwater_core::shell::Logic;
 use highwater_core::time::NO_EVENT_TIME;
-use highwater_state::{Hashed, KeyedBackend, KeyedSpace, KeyedTable};
+use highwater_state::{Backend, Hashed, Table};
 
 use super::assigner::Alignment;
 use super::function::WindowFunction;
@@ -68,18 +69,17 @@ impl Current {
 }
 
 /// The operator of tumbling and sliding windows in event time with the default trigger.
-pub struct AlignedWindows<K, T, F, B, W>
+pub struct AlignedWindows<K, T, F, W>
 where
     K: Key,
     T: Data,
-    B: KeyedBackend,
     W: WindowFunction<K, T>,
 {
     key: F,
     function: W,
     life: Lifetime<T>,
     slices: Slices,
-    table: B::Table<K, i64, W::Acc>,
+    table: Table<K, i64, W::Acc>,
     /// The slices that have records, in order: those of the table.
     known: VecDeque<i64>,
     current: Current,
@@ -93,12 +93,11 @@ where
     range: KeyGroupRange,
 }
 
-impl<K, T, F, B, W> AlignedWindows<K, T, F, B, W>
+impl<K, T, F, W> AlignedWindows<K, T, F, W>
 where
     K: Key,
     T: Data,
     F: Fn(&T) -> K + 'static,
-    B: KeyedBackend,
     W: WindowFunction<K, T>,
 {
     /// Returns the operator.
@@ -108,7 +107,7 @@ where
     /// # Errors
     /// When the lateness is not allowed.
     pub fn new(
-        backend: &mut B,
+        backend: &mut Backend,
         key: F,
         grid: Alignment,
         function: W,
@@ -116,16 +115,23 @@ where
     ) -> Result<Self> {
         let slices = Slices::new(grid);
         let range = backend.range();
+        let table: Table<K, i64, W::Acc> = backend.table("slices")?;
+        let mut known = VecDeque::new();
+        while let Some(slice) = table.next_namespace(known.back()) {
+            known.push_back(*slice);
+        }
+        let floor = backend.floor();
+        let fired = if floor == i64::MIN { i128::MIN } else { i128::from(floor) + 1 };
         let stacks = if slices.is_single() { 0 } else { range.count() };
         Ok(AlignedWindows {
             key,
             function,
-            life: Lifetime::new(options, true)?,
+            life: Lifetime::new(options, true)?.restore(floor),
             slices,
-            table: backend.table("slices"),
-            known: VecDeque::new(),
+            table,
+            known,
             current: Current::NONE,
-            fired_until: i128::MIN,
+            fired_until: fired,
             next_group: 0,
             stacks: (0..stacks).map(|_| TwoStacks::new()).collect(),
             groups: backend.key_groups(),
@@ -174,8 +180,8 @@ where
         self.function.add(acc, value);
         let group = self.range.index_of(self.groups.of_hash(hashed.hash));
         if let Some(stacks) = self.stacks.get_mut(group) {
-            let get = |slice: &i64| self.table.get(hashed, slice);
-            stacks.refresh((&key, slice), self.known.iter(), get, &self.function);
+            let mut get = |slice: &i64| self.table.get(hashed, slice).cloned();
+            stacks.refresh((&key, slice), self.known.iter(), &mut get, &self.function);
         }
         if self.life.lateness_ms > 0 {
             self.fire_again(hashed, slice, cx);
@@ -271,7 +277,7 @@ where
     fn drain_group(&mut self, window: &TimeWindow, cx: &mut Context<'_, W::Out>) -> bool {
         let (event_time, mut fired) = (window.max_timestamp(), 0);
         let function = &mut self.function;
-        let more = self.table.drain_group(&window.start, &mut |key, acc| {
+        let more = self.table.drain_some(&window.start, |key, acc| {
             fired += 1;
             function.fire(&key, window, &acc, &mut |out| cx.emit(event_time, out));
         });
@@ -283,21 +289,21 @@ where
     fn fire_group(&mut self, window: &TimeWindow, cx: &mut Context<'_, W::Out>) {
         let (event_time, mut fired) = (window.max_timestamp(), 0);
         let places = self.places(window);
-        let (group, table, function) = (self.next_group, &self.table, &mut self.function);
+        let (group, table, function) = (self.next_group, &mut self.table, &mut self.function);
         let mut fire = |function: &mut W, key: &K, acc: &W::Acc| {
             fired += 1;
             function.fire(key, window, acc, &mut |out| cx.emit(event_time, out));
         };
         match self.stacks.get_mut(group) {
-            None => table.visit_group(&window.start, group, &mut |key, acc| {
+            None => table.visit_group(&window.start, group, |key, acc| {
                 fire(function, key, acc);
             }),
             Some(stacks) => {
-                let visit = |slice: i64, see: &mut dyn FnMut(&K, &W::Acc)| {
+                let mut visit = |slice: i64, see: &mut dyn FnMut(&K, &W::Acc)| {
                     table.visit_group(&slice, group, see);
                 };
                 let bounds = (window.start, event_time);
-                stacks.advance(bounds, self.known.range(places), &visit, function);
+                stacks.advance(bounds, self.known.range(places), &mut visit, function);
                 stacks.emit(function, &mut fire);
             }
         }
@@ -317,12 +323,11 @@ where
     }
 }
 
-impl<K, T, F, B, W> Logic for AlignedWindows<K, T, F, B, W>
+impl<K, T, F, W> Logic for AlignedWindows<K, T, F, W>
 where
     K: Key,
     T: Data,
     F: Fn(&T) -> K + 'static,
-    B: KeyedBackend,
     W: WindowFunction<K, T>,
 {
     type Left = T;
@@ -371,6 +376,14 @@ where
         }
         self.current = Current::NONE;
         self.fire_due(cx)
+    }
+
+    fn freeze(&mut self, cut: &mut Cut) {
+        self.table.freeze(cut);
+    }
+
+    fn fold(&mut self) -> bool {
+        self.table.fold()
     }
 
     fn first_timer(&self) -> Option<i64> {

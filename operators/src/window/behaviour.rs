@@ -12,7 +12,7 @@ use highwater_core::key::KeyGroups;
 use highwater_core::shell::Logic;
 use highwater_core::side::OutputTag;
 use highwater_core::time::NO_EVENT_TIME;
-use highwater_state::HeapBackend;
+use highwater_state::Backend;
 
 use super::aligned::AlignedWindows;
 use super::assigner::{Assigner, Global, Sliding, Tumbling};
@@ -42,8 +42,8 @@ pub(super) fn sum() -> impl WindowFunction<char, Pair, Out = Sum> {
     Reduce(|a: Pair, b: Pair| (a.0, a.1 + b.1))
 }
 
-pub(super) fn backend() -> HeapBackend {
-    HeapBackend::new(KeyGroups::new(128, 1), 0)
+pub(super) fn backend() -> Backend {
+    Backend::heap("test", KeyGroups::new(128, 1), 0)
 }
 
 pub(super) fn late_tag() -> OutputTag<Pair> {

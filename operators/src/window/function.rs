@@ -11,7 +11,7 @@
 use std::marker::PhantomData;
 
 use highwater_core::key::Key;
-use highwater_core::record::Data;
+use highwater_core::record::{Data, ExchangeData};
 use highwater_state::StateValue;
 use serde::{Deserialize, Serialize};
 
@@ -73,6 +73,12 @@ impl<F, O> ProcessFn<F, O> {
         F: FnMut(&K, &TimeWindow, &[T], &mut dyn FnMut(O)) + 'static,
     {
         ProcessFn { function, output: PhantomData }
+    }
+}
+
+impl<F: Clone, O> Clone for ProcessFn<F, O> {
+    fn clone(&self) -> Self {
+        ProcessFn { function: self.function.clone(), output: PhantomData }
     }
 }
 
@@ -183,7 +189,7 @@ impl<F> Reduce<F> {
     }
 }
 
-impl<K: Key, T: Data, F: Fn(T, T) -> T + 'static> WindowFunction<K, T> for Reduce<F> {
+impl<K: Key, T: ExchangeData, F: Fn(T, T) -> T + 'static> WindowFunction<K, T> for Reduce<F> {
     type Acc = Option<T>;
     type Out = Windowed<K, T>;
     const GROWS: bool = false;
@@ -217,7 +223,7 @@ impl<K: Key, T: Data, F: Fn(T, T) -> T + 'static> WindowFunction<K, T> for Reduc
 #[derive(Clone, Copy, Debug)]
 pub struct Process<P>(pub P);
 
-impl<K: Key, T: Data, P: ProcessWindowFunction<K, T>> WindowFunction<K, T> for Process<P> {
+impl<K: Key, T: ExchangeData, P: ProcessWindowFunction<K, T>> WindowFunction<K, T> for Process<P> {
     type Acc = Vec<T>;
     type Out = P::Output;
     const GROWS: bool = true;

@@ -20,12 +20,13 @@
 use std::convert::Infallible;
 
 use highwater_core::context::Context;
+use highwater_core::cut::Cut;
 use highwater_core::error::Result;
 use highwater_core::key::Key;
 use highwater_core::record::{Batch, Data, Record};
 use highwater_core::shell::Logic;
 use highwater_core::time::NO_EVENT_TIME;
-use highwater_state::{Hashed, KeyedBackend, KeyedTable, Timers};
+use highwater_state::{Backend, Hashed, Table, Timers};
 
 use super::assigner::Assigner;
 use super::function::WindowFunction;
@@ -40,11 +41,10 @@ const TIMERS_PER_CHECK: u64 = 16;
 type PaneOf<K, T, G, W> = Pane<<W as WindowFunction<K, T>>::Acc, <G as Trigger<T>>::State>;
 
 /// The operator of windows that do not merge.
-pub struct GeneralWindows<K, T, F, B, A, G, W>
+pub struct GeneralWindows<K, T, F, A, G, W>
 where
     K: Key,
     T: Data,
-    B: KeyedBackend,
     G: Trigger<T>,
     W: WindowFunction<K, T>,
 {
@@ -54,7 +54,7 @@ where
     function: W,
     life: Lifetime<T>,
     needs_event_time: bool,
-    table: B::Table<K, TimeWindow, PaneOf<K, T, G, W>>,
+    table: Table<K, TimeWindow, PaneOf<K, T, G, W>>,
     timers: Clocks<K>,
     /// The windows of one record.
     windows: Vec<TimeWindow>,
@@ -79,25 +79,24 @@ impl<K: Key> Clocks<K> {
 /// The timers of one key and window.
 struct Own<'a, K> {
     clocks: &'a mut Clocks<K>,
-    key: &'a K,
+    key: Hashed<'a, K>,
     window: TimeWindow,
 }
 
 impl<K: Key> WindowTimers for Own<'_, K> {
     fn set(&mut self, domain: TimeDomain, time: i64) {
-        self.clocks.of(domain).set(time, self.key.clone(), self.window);
+        self.clocks.of(domain).set(time, self.key, self.window);
     }
     fn delete(&mut self, domain: TimeDomain, time: i64) {
-        self.clocks.of(domain).delete(time, self.key.clone(), self.window);
+        self.clocks.of(domain).delete(time, self.key, self.window);
     }
 }
 
-impl<K, T, F, B, A, G, W> GeneralWindows<K, T, F, B, A, G, W>
+impl<K, T, F, A, G, W> GeneralWindows<K, T, F, A, G, W>
 where
     K: Key,
     T: Data,
     F: Fn(&T) -> K + 'static,
-    B: KeyedBackend,
     A: Assigner<T>,
     G: Trigger<T>,
     W: WindowFunction<K, T>,
@@ -107,7 +106,7 @@ where
     /// # Errors
     /// When the assigner, the trigger or the lateness has a parameter that is not allowed.
     pub fn new(
-        backend: &mut B,
+        backend: &mut Backend,
         key: F,
         assigner: A,
         trigger: G,
@@ -116,15 +115,20 @@ where
     ) -> Result<Self> {
         assigner.check()?;
         trigger.check()?;
+        let life = Lifetime::new(options, assigner.is_event_time())?;
+        let table = backend.table("windows")?;
         Ok(GeneralWindows {
             needs_event_time: assigner.is_event_time() || trigger.needs_event_time(),
-            life: Lifetime::new(options, assigner.is_event_time())?,
+            life: life.restore(backend.floor()),
             key,
             assigner,
             trigger,
             function,
-            table: backend.table("windows"),
-            timers: Clocks { event: Timers::default(), processing: Timers::default() },
+            table,
+            timers: Clocks {
+                event: Timers::new(backend, "timers/event")?,
+                processing: Timers::new(backend, "timers/processing")?,
+            },
             windows: Vec::new(),
         })
     }
@@ -163,7 +167,7 @@ where
             made = true;
             Pane::default()
         });
-        let mut own = Own { clocks: &mut self.timers, key, window: *window };
+        let mut own = Own { clocks: &mut self.timers, key: hashed, window: *window };
         let cleanup = self.life.cleanup(window);
         if let (true, Some((domain, time))) = (made, cleanup) {
             own.set(domain, time);
@@ -196,7 +200,7 @@ where
         let hashed = Hashed::new(&key);
         // A timer that its trigger has forgotten to delete finds no pane.
         let Some(pane) = self.table.get_mut(hashed, &window) else { return };
-        let mut own = Own { clocks: &mut self.timers, key: &key, window };
+        let mut own = Own { clocks: &mut self.timers, key: hashed, window };
         let mut trigger_cx = TriggerContext {
             window,
             watermark: self.life.watermark,
@@ -249,12 +253,11 @@ where
     }
 }
 
-impl<K, T, F, B, A, G, W> Logic for GeneralWindows<K, T, F, B, A, G, W>
+impl<K, T, F, A, G, W> Logic for GeneralWindows<K, T, F, A, G, W>
 where
     K: Key,
     T: Data,
     F: Fn(&T) -> K + 'static,
-    B: KeyedBackend,
     A: Assigner<T>,
     G: Trigger<T>,
     W: WindowFunction<K, T>,
@@ -297,6 +300,16 @@ where
         if !self.life.final_only {
             self.run(TimeDomain::Processing, now_ms, true, cx);
         }
+    }
+
+    fn freeze(&mut self, cut: &mut Cut) {
+        self.table.freeze(cut);
+        self.timers.event.freeze(cut);
+        self.timers.processing.freeze(cut);
+    }
+
+    fn fold(&mut self) -> bool {
+        self.table.fold() | self.timers.event.fold() | self.timers.processing.fold()
     }
 
     fn first_timer(&self) -> Option<i64> {

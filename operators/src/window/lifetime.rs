@@ -73,6 +73,12 @@ impl<T: Data> Lifetime<T> {
         })
     }
 
+    /// Goes on from the watermark up to which the restored windows have fired.
+    pub(super) fn restore(mut self, floor: i64) -> Self {
+        self.watermark = floor;
+        self
+    }
+
     /// Moves the watermark; returns whether anything may fire. In batch mode there is one
     /// watermark, the last.
     pub(super) fn advance(&mut self, watermark: i64) -> bool {

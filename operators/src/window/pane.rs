@@ -2,13 +2,14 @@
 
 use highwater_core::context::Context;
 use highwater_core::record::Data;
+use serde::{Deserialize, Serialize};
 
 use super::function::WindowFunction;
 use super::time_window::TimeWindow;
 use super::trigger::TriggerResult;
 
 /// The contents of one key and window.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Pane<A, S> {
     /// `None` before the first record and after a purge.
     pub(super) acc: Option<A>,

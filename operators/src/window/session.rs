@@ -19,19 +19,20 @@
 //! - *Clocks first*: before a record is looked at, the timers of its processing time have fired
 //!   (`left`); those of its watermark have, because the shell lets a firing come to its end.
 //!
-//! **Cost**: one table access per record; two ordered-set operations per session.
+//! **Cost**: one table access per record; a timer set and fired per session and gap.
 //!
 //! **Sources**: Flink's `WindowOperator` and `MergingWindowSet`.
 
 use std::convert::Infallible;
 
 use highwater_core::context::Context;
+use highwater_core::cut::Cut;
 use highwater_core::error::{Error, Result};
 use highwater_core::key::Key;
 use highwater_core::record::{Batch, Data, Record};
 use highwater_core::shell::Logic;
 use highwater_core::time::NO_EVENT_TIME;
-use highwater_state::{Hashed, KeyedBackend, KeyedTable, Timers};
+use highwater_state::{Backend, Hashed, Table, Timers};
 
 use super::function::WindowFunction;
 use super::lifetime::{Lifetime, WindowOptions, no_event_time};
@@ -46,11 +47,10 @@ type SessionsOf<K, T, G, W> =
     KeySessions<<W as WindowFunction<K, T>>::Acc, <G as Trigger<T>>::State>;
 
 /// The operator of sessions.
-pub struct SessionWindows<K, T, F, B, A, G, W>
+pub struct SessionWindows<K, T, F, A, G, W>
 where
     K: Key,
     T: Data,
-    B: KeyedBackend,
     G: Trigger<T>,
     W: WindowFunction<K, T>,
 {
@@ -60,17 +60,16 @@ where
     function: W,
     life: Lifetime<T>,
     event_time: bool,
-    table: B::Table<K, (), SessionsOf<K, T, G, W>>,
+    table: Table<K, (), SessionsOf<K, T, G, W>>,
     event: Timers<K, ()>,
     processing: Timers<K, ()>,
 }
 
-impl<K, T, F, B, A, G, W> SessionWindows<K, T, F, B, A, G, W>
+impl<K, T, F, A, G, W> SessionWindows<K, T, F, A, G, W>
 where
     K: Key,
     T: Data,
     F: Fn(&T) -> K + 'static,
-    B: KeyedBackend,
     A: SessionAssigner<T>,
     G: Trigger<T>,
     W: WindowFunction<K, T>,
@@ -81,7 +80,7 @@ where
     /// When the assigner, the trigger or the lateness has a parameter that is not allowed, or the
     /// trigger cannot merge.
     pub fn new(
-        backend: &mut B,
+        backend: &mut Backend,
         key: F,
         assigner: A,
         trigger: G,
@@ -93,16 +92,18 @@ where
         if !trigger.can_merge() {
             return Err(Error::program("sessions merge, but their trigger cannot (can_merge)"));
         }
+        let life = Lifetime::new(options, assigner.is_event_time())?;
+        let table = backend.table("sessions")?;
         Ok(SessionWindows {
-            life: Lifetime::new(options, assigner.is_event_time())?,
+            life: life.restore(backend.floor()),
             event_time: assigner.is_event_time(),
             key,
             assigner,
             trigger,
             function,
-            table: backend.table("sessions"),
-            event: Timers::default(),
-            processing: Timers::default(),
+            table,
+            event: Timers::new(backend, "timers/event")?,
+            processing: Timers::new(backend, "timers/processing")?,
         })
     }
 
@@ -139,8 +140,8 @@ where
         pane.conclude(result, self.life.final_only, (&key, window), &mut self.function, cx);
         let event = session.first(TimeDomain::Event, self.life.cleanup(&session.window));
         let processing = session.first(TimeDomain::Processing, self.life.cleanup(&session.window));
-        of_key.event.keep(event, &key, &mut self.event);
-        of_key.processing.keep(processing, &key, &mut self.processing);
+        of_key.event.keep(event, hashed, &mut self.event);
+        of_key.processing.keep(processing, hashed, &mut self.processing);
         Ok(())
     }
 
@@ -187,11 +188,11 @@ where
             times.flatten().min()
         };
         let (event, processing) = (first(TimeDomain::Event), first(TimeDomain::Processing));
-        of_key.event.keep(event, &key, &mut self.event);
-        of_key.processing.keep(processing, &key, &mut self.processing);
+        of_key.event.keep(event, hashed, &mut self.event);
+        of_key.processing.keep(processing, hashed, &mut self.processing);
         if of_key.sessions.is_empty() {
-            of_key.event.stop(&key, &mut self.event);
-            of_key.processing.stop(&key, &mut self.processing);
+            of_key.event.stop(hashed, &mut self.event);
+            of_key.processing.stop(hashed, &mut self.processing);
             self.table.remove(hashed, &());
         }
     }
@@ -225,12 +226,11 @@ where
     }
 }
 
-impl<K, T, F, B, A, G, W> Logic for SessionWindows<K, T, F, B, A, G, W>
+impl<K, T, F, A, G, W> Logic for SessionWindows<K, T, F, A, G, W>
 where
     K: Key,
     T: Data,
     F: Fn(&T) -> K + 'static,
-    B: KeyedBackend,
     A: SessionAssigner<T>,
     G: Trigger<T>,
     W: WindowFunction<K, T>,
@@ -277,6 +277,16 @@ where
         if !self.life.final_only {
             self.run(TimeDomain::Processing, now_ms, true, cx);
         }
+    }
+
+    fn freeze(&mut self, cut: &mut Cut) {
+        self.table.freeze(cut);
+        self.event.freeze(cut);
+        self.processing.freeze(cut);
+    }
+
+    fn fold(&mut self) -> bool {
+        self.table.fold() | self.event.fold() | self.processing.fold()
     }
 
     fn first_timer(&self) -> Option<i64> {

@@ -1,7 +1,8 @@
 //! The sessions of one key, and the timer that wakes them.
 
 use highwater_core::key::Key;
-use highwater_state::Timers;
+use highwater_state::{Hashed, Timers};
+use serde::{Deserialize, Serialize};
 
 use super::function::WindowFunction;
 use super::pane::Pane;
@@ -9,7 +10,7 @@ use super::time_window::TimeWindow;
 use super::trigger::{TimeDomain, Trigger, WindowTimers};
 
 /// The timers of one session. Most have one, which then needs no memory of its own.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct OwnTimers {
     first: Option<(TimeDomain, i64)>,
     more: Vec<(TimeDomain, i64)>,
@@ -47,7 +48,7 @@ impl WindowTimers for OwnTimers {
 }
 
 /// One session of one key.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Session<A, S> {
     pub(super) window: TimeWindow,
     pub(super) pane: Pane<A, S>,
@@ -68,7 +69,7 @@ impl<A, S> Session<A, S> {
 }
 
 /// The one timer that a key has with the operator, for one kind of time.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Sleeper {
     set: Option<i64>,
 }
@@ -76,20 +77,25 @@ pub(super) struct Sleeper {
 impl Sleeper {
     /// Moves the timer forward if something is due earlier.
     #[inline]
-    pub(super) fn keep<K: Key>(&mut self, due: Option<i64>, key: &K, timers: &mut Timers<K, ()>) {
+    pub(super) fn keep<K: Key>(
+        &mut self,
+        due: Option<i64>,
+        key: Hashed<'_, K>,
+        timers: &mut Timers<K, ()>,
+    ) {
         if let Some(due) = due
             && self.set.is_none_or(|set| due < set)
         {
             self.stop(key, timers);
-            timers.set(due, key.clone(), ());
+            timers.set(due, key, ());
             self.set = Some(due);
         }
     }
 
     /// Deletes the timer.
-    pub(super) fn stop<K: Key>(&mut self, key: &K, timers: &mut Timers<K, ()>) {
+    pub(super) fn stop<K: Key>(&mut self, key: Hashed<'_, K>, timers: &mut Timers<K, ()>) {
         if let Some(set) = self.set.take() {
-            timers.delete(set, key.clone(), ());
+            timers.delete(set, key, ());
         }
     }
 
@@ -100,7 +106,7 @@ impl Sleeper {
 }
 
 /// The sessions of one key, sorted, no two of which touch.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct KeySessions<A, S> {
     pub(super) sessions: Vec<Session<A, S>>,
     pub(super) event: Sleeper,

@@ -15,6 +15,7 @@
 use highwater_core::error::Result;
 use highwater_core::time::EventTime;
 use highwater_state::StateValue;
+use serde::{Deserialize, Serialize};
 
 use super::time_window::TimeWindow;
 
@@ -46,7 +47,7 @@ impl TriggerResult {
 }
 
 /// The two clocks by which timers run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum TimeDomain {
     Event,
     Processing,

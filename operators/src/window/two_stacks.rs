@@ -55,7 +55,7 @@ pub(super) struct TwoStacks<K, A> {
 }
 
 /// Passes what keys have in a slice to a closure.
-pub(super) type Visit<'a, K, A> = &'a dyn Fn(i64, &mut dyn FnMut(&K, &A));
+pub(super) type Visit<'a, K, A> = &'a mut dyn FnMut(i64, &mut dyn FnMut(&K, &A));
 
 impl<K: Key, A: Clone + 'static> TwoStacks<K, A> {
     pub(super) fn new() -> Self {
@@ -148,11 +148,11 @@ impl<K: Key, A: Clone + 'static> TwoStacks<K, A> {
     /// Computes the aggregates of one key anew, after a late record went into a slice.
     ///
     /// - `touched`: that slice; `slices`: all slices, in order; `get`: what the key has in a slice.
-    pub(super) fn refresh<'s, 'a, T, W: WindowFunction<K, T, Acc = A>>(
+    pub(super) fn refresh<'s, T, W: WindowFunction<K, T, Acc = A>>(
         &mut self,
         (key, touched): (&K, i64),
         slices: impl DoubleEndedIterator<Item = &'s i64>,
-        get: impl Fn(&i64) -> Option<&'a A>,
+        get: &mut dyn FnMut(&i64) -> Option<A>,
         function: &W,
     ) {
         let within = self.first <= touched && touched <= self.last;
@@ -167,11 +167,11 @@ impl<K: Key, A: Clone + 'static> TwoStacks<K, A> {
             if *slice > self.flip {
                 after_flip.push(acc);
             } else {
-                prepend(&mut fresh.chain, *slice, acc.clone(), function);
+                prepend(&mut fresh.chain, *slice, acc, function);
             }
         }
         for acc in after_flip.into_iter().rev() {
-            append(&mut fresh.running, acc.clone(), function);
+            append(&mut fresh.running, acc, function);
         }
         self.keys.insert(key.clone(), fresh);
     }

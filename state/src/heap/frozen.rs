@@ -10,6 +10,7 @@
 //!
 //! Each group's table is let go as soon as it is encoded, so that the worker copies no more of it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use highwater_core::key::{Key, KeyGroup, KeyGroupRange, KeyGroups, stable_hash};
@@ -17,7 +18,7 @@ use highwater_core::key::{Key, KeyGroup, KeyGroupRange, KeyGroups, stable_hash};
 use super::dirty::Dirty;
 use super::group::Map;
 use crate::backend::{Namespace, StateValue};
-use crate::format::{Block, Codec, FormatError, RawEntry};
+use crate::format::{Block, FormatError, RawEntry};
 use crate::snapshot::StateFormat;
 
 /// The tables of one namespace.
@@ -30,7 +31,7 @@ pub(super) struct FrozenSpace<K, N, V> {
 
 /// A table as it was when it was frozen.
 #[derive(Debug)]
-pub struct FrozenTable<K, N, V> {
+pub(crate) struct FrozenTable<K, N, V> {
     pub(super) groups: KeyGroups,
     pub(super) range: KeyGroupRange,
     pub(super) spaces: Vec<FrozenSpace<K, N, V>>,
@@ -38,17 +39,9 @@ pub struct FrozenTable<K, N, V> {
     pub(super) dropped: Option<Vec<N>>,
 }
 
-/// What a delta replaces: for each key group, namespaces and the marked slots of their keys.
-#[derive(Debug)]
-pub struct Slots {
-    /// Encoded as a part is: the value is the words of the marks, none for all keys.
-    pub(crate) blocks: Vec<Block>,
-}
-
 impl<K: Key, N: Namespace, V: StateValue> FrozenTable<K, N, V> {
     /// Returns whether a delta can be made: changes were tracked since the freeze before.
-    #[must_use]
-    pub fn is_tracked(&self) -> bool {
+    pub(crate) fn is_tracked(&self) -> bool {
         self.dropped.is_some()
     }
 
@@ -57,19 +50,32 @@ impl<K: Key, N: Namespace, V: StateValue> FrozenTable<K, N, V> {
         space.groups.get(index).is_none_or(|(_, dirty)| dirty.has(stable_hash(key)))
     }
 
-    /// Encodes all entries, or those that have changed.
+    /// Encodes all entries, or those that have changed and what they replace.
     ///
     /// - `floor`: the watermark of the operator, `i64::MIN` for none.
     /// - `keep`: whether a value is worth keeping; expired ones are not.
     ///
     /// # Errors
     /// When a value cannot be encoded as its schema says.
-    pub fn encode<C: Codec>(
-        mut self,
-        format: &StateFormat<N, K, V, C>,
+    pub(crate) fn encode(
+        self,
+        format: &StateFormat<N, K, V>,
         delta: bool,
         floor: i64,
-        keep: &(dyn Fn(&V) -> bool + Sync),
+        keep: &dyn Fn(&V) -> bool,
+    ) -> Result<(Vec<u8>, Option<Vec<u8>>), FormatError> {
+        let slots = if delta { Some(self.slots(format)?) } else { None };
+        let range = self.range;
+        let blocks = self.blocks(format, delta, floor, keep)?;
+        Ok((format.part(range, blocks)?, slots))
+    }
+
+    fn blocks(
+        mut self,
+        format: &StateFormat<N, K, V>,
+        delta: bool,
+        floor: i64,
+        keep: &dyn Fn(&V) -> bool,
     ) -> Result<Vec<Block>, FormatError> {
         let mut few = self.undivided(delta);
         let mut blocks = Vec::new();
@@ -79,18 +85,14 @@ impl<K: Key, N: Namespace, V: StateValue> FrozenTable<K, N, V> {
             let of_divided = divided.flat_map(|space| {
                 let table = space.groups.get(index).and_then(|(table, _)| table.as_deref());
                 let entries = table.into_iter().flat_map(|table| table.iter());
-                let wanted = move |(key, _): &&(K, V)| {
-                    !delta || Self::has_changed(space, index, key)
-                };
+                let wanted =
+                    move |(key, _): &&(K, V)| !delta || Self::has_changed(space, index, key);
                 entries.filter(wanted).map(|(key, value)| (&space.namespace, key, value))
             });
             let few = few.get_mut(index).map(std::mem::take).unwrap_or_default();
             let of_few = few.iter().map(|(namespace, key, value)| (namespace, key, value));
             let entries = of_divided.chain(of_few).filter(|(_, _, value)| keep(value));
-            let block = format.block(group, floor, entries)?;
-            if !block.is_empty() {
-                blocks.push(block);
-            }
+            blocks.push(format.block(group, floor, entries)?);
             let divided = self.spaces.iter_mut().filter(|space| space.divided);
             for (table, _) in divided.filter_map(|space| space.groups.get_mut(index)) {
                 *table = None;
@@ -116,59 +118,44 @@ impl<K: Key, N: Namespace, V: StateValue> FrozenTable<K, N, V> {
         few
     }
 
-    /// Returns what a delta replaces.
-    ///
-    /// # Errors
-    /// When a namespace cannot be encoded.
-    pub fn slots<C: Codec>(
-        &self,
-        format: &StateFormat<N, K, V, C>,
-    ) -> Result<Slots, FormatError> {
-        let mut named: Vec<Vec<(Vec<u8>, Vec<u8>)>> = vec![Vec::new(); self.range.count()];
-        let mut name = |index: usize, namespace: &[u8], words: &[u64]| {
-            let words = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-            if let Some(named) = named.get_mut(index) {
-                named.push((namespace.to_vec(), words));
-            }
-        };
-        let mut dropped = self.dropped.clone().unwrap_or_default();
-        dropped.sort_unstable();
-        dropped.dedup();
-        dropped.retain(|gone| !self.spaces.iter().any(|space| space.namespace == *gone));
-        for namespace in &dropped {
-            let namespace = format.namespace_bytes(namespace)?;
-            (0..self.range.count()).for_each(|index| name(index, &namespace, &[]));
+    /// Encodes what a delta replaces: by key group and namespace the marks of the slots, none for
+    /// all of them.
+    fn slots(&self, format: &StateFormat<N, K, V>) -> Result<Vec<u8>, FormatError> {
+        let all = Dirty::default();
+        let dropped = self.dropped.iter().flatten().collect::<BTreeSet<_>>();
+        let mut names = Vec::new();
+        for namespace in dropped.iter().filter(|name| !self.holds(name)) {
+            names.push((format.namespace_bytes(namespace)?, None));
         }
-        let again = |namespace: &N| {
-            self.dropped.as_ref().is_some_and(|dropped| dropped.contains(namespace))
-        };
         for space in &self.spaces {
-            let namespace = format.namespace_bytes(&space.namespace)?;
-            let all = again(&space.namespace);
-            for index in 0..self.range.count() {
-                let at = if space.divided { index } else { 0 };
-                let Some((_, dirty)) = space.groups.get(at) else { continue };
-                if all {
-                    name(index, &namespace, &[]);
-                } else if !dirty.is_clean() {
-                    name(index, &namespace, dirty.words());
-                }
-            }
+            let again = dropped.contains(&space.namespace);
+            names.push((format.namespace_bytes(&space.namespace)?, (!again).then_some(space)));
         }
         let mut blocks = Vec::new();
-        for (index, named) in named.iter().enumerate().filter(|(_, named)| !named.is_empty()) {
-            let group = KeyGroup(self.range.first.0 + index as u16);
-            let entry = |(namespace, words): &'_ (Vec<u8>, Vec<u8>)| -> (usize, usize) {
-                (namespace.len(), words.len())
-            };
-            debug_assert!(named.iter().map(entry).all(|(namespace, _)| namespace < 1 << 30));
-            let raw = named.iter().map(|(namespace, words)| RawEntry {
-                namespace,
+        for index in 0..self.range.count() {
+            let mut named = Vec::new();
+            for (name, space) in &names {
+                let at = |space: &&FrozenSpace<K, N, V>| if space.divided { index } else { 0 };
+                let dirty = space.as_ref().and_then(|space| space.groups.get(at(space)));
+                let marks = dirty.map_or(&all, |(_, dirty)| dirty);
+                if !marks.is_clean() {
+                    let bytes = marks.words().iter().flat_map(|word| word.to_le_bytes());
+                    named.push((name.as_slice(), bytes.collect::<Vec<u8>>()));
+                }
+            }
+            let raw = named.iter().map(|(name, marks)| RawEntry {
+                namespace: name,
                 key: &[],
-                value: words,
+                value: marks,
             });
+            let group = KeyGroup(self.range.first.0 + index as u16);
             blocks.push(Block::new(group, i64::MIN, raw.collect())?);
         }
-        Ok(Slots { blocks })
+        blocks.retain(|block| !block.is_empty());
+        format.slots_part(self.range, &blocks)
+    }
+
+    fn holds(&self, namespace: &N) -> bool {
+        self.spaces.iter().any(|space| space.namespace == *namespace)
     }
 }

@@ -109,10 +109,10 @@ impl<K: Key, V: StateValue> Group<K, V> {
                 let live = absent.into_table();
                 let value = match &mut self.below {
                     None => make(),
-                    Some(below) => match below.find(key) {
+                    Some(below) => match below.find(key).cloned() {
                         Some(value) => {
                             below.hidden += 1;
-                            value.clone()
+                            value
                         }
                         None => make(),
                     },

@@ -103,9 +103,10 @@ impl<N: Stored, K: Key, V: Stored> StateFormat<N, K, V, Postcard> {
             let group = block.group();
             for entry in &mut block {
                 let entry = entry?;
-                let words = entry.value.chunks(8).map(|word| {
-                    word.iter().rev().fold(0, |all, byte| all << 8 | u64::from(*byte))
-                });
+                let words = entry
+                    .value
+                    .chunks(8)
+                    .map(|word| word.iter().rev().fold(0, |all, byte| all << 8 | u64::from(*byte)));
                 forget(group, self.namespace_from(entry.namespace)?, words.collect());
             }
         }

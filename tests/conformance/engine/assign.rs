@@ -49,13 +49,14 @@ type Rule = Arc<dyn Fn(&String, &i64) -> i64 + Send + Sync>;
 
 /// Sessions with a gap for each record. Where the rule says 0, the session is empty, which the
 /// engine's own dynamic sessions refuse, as Flink's do: this is an assigner as users write it.
+#[derive(Clone)]
 pub(super) struct RuledSession<S> {
     rule: Rule,
     dynamic: S,
 }
 
 impl RuledSession<()> {
-    pub(super) fn new(rule: &Rule) -> RuledSession<impl SessionAssigner<Item> + use<>> {
+    pub(super) fn new(rule: &Rule) -> RuledSession<impl SessionAssigner<Item> + Clone + use<>> {
         let gap = Arc::clone(rule);
         let dynamic = Session::dynamic(move |(key, value): &Item| gap(key, value));
         RuledSession { rule: Arc::clone(rule), dynamic }

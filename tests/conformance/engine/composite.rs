@@ -9,6 +9,7 @@ use highwater_operators::window::{Trigger, TriggerContext, TriggerResult};
 use highwater_sim::oracle::{self, Composite};
 
 /// A combination of triggers.
+#[derive(Clone)]
 pub(super) struct Combined {
     pub(super) composite: Composite,
     /// Whether it drops what it emits.

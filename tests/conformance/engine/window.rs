@@ -9,7 +9,9 @@
 //! The stream API chooses as this table does, and the first of two; that two operators say the same
 //! at each step is part of the subject.
 
-use highwater_core::harness::{Harness, SideRecords};
+use std::rc::Rc;
+
+use highwater_core::harness::SideRecords;
 use highwater_core::record::Record;
 use highwater_core::shell::Logic;
 use highwater_core::side::OutputTag;
@@ -23,10 +25,11 @@ use highwater_operators::window::{
     Windowed,
 };
 use highwater_sim::oracle::{self, Fired, Gap, TimeDomain, TriggerKind, Window, WindowSpec};
+use highwater_state::Backend;
 
 use super::assign::{Item, RuledSession, millis, sliding, tumbling};
-use super::backend;
 use super::composite::Combined;
+use super::{Place, Restorable};
 use crate::subject::{Aggregate, Made, WindowSubject};
 
 type Spec = WindowSpec<String, i64>;
@@ -66,7 +69,7 @@ impl AggregateFunction<Item> for Sum {
 }
 
 /// Emits all values of a window.
-fn all() -> Process<impl ProcessWindowFunction<String, Item, Output = Out>> {
+fn all() -> Process<impl ProcessWindowFunction<String, Item, Output = Out> + Clone> {
     let all = |key: &String, window: &TimeWindow, items: &[Item], emit: &mut dyn FnMut(Out)| {
         let value = items.iter().map(|(_, value)| *value).collect();
         emit(Windowed { key: key.clone(), window: *window, value });
@@ -76,7 +79,7 @@ fn all() -> Process<impl ProcessWindowFunction<String, Item, Output = Out>> {
 
 fn with_function<W>(spec: &Spec, function: impl Fn() -> W) -> Subject
 where
-    W: WindowFunction<String, Item, Out = Out>,
+    W: WindowFunction<String, Item, Out = Out> + Clone,
 {
     let purging = spec.trigger.purging;
     match &spec.trigger.kind {
@@ -105,8 +108,8 @@ fn has_grid(spec: &Spec) -> bool {
 
 fn may_purge<G, W>(spec: &Spec, trigger: G, function: W) -> Subject
 where
-    G: Trigger<Item>,
-    W: WindowFunction<String, Item, Out = Out>,
+    G: Trigger<Item> + Clone,
+    W: WindowFunction<String, Item, Out = Out> + Clone,
 {
     if spec.trigger.purging {
         with_trigger(spec, Purging(trigger), function)
@@ -117,8 +120,8 @@ where
 
 fn with_trigger<G, W>(spec: &Spec, trigger: G, function: W) -> Subject
 where
-    G: Trigger<Item>,
-    W: WindowFunction<String, Item, Out = Out>,
+    G: Trigger<Item> + Clone,
+    W: WindowFunction<String, Item, Out = Out> + Clone,
 {
     use oracle::Assigner::{Global as Whole, Session as Silence, Sliding, Tumbling};
     let processing = spec.time == TimeDomain::Processing;
@@ -158,7 +161,10 @@ fn options(spec: &Spec) -> WindowOptions<Item> {
     }
 }
 
-fn aligned<W: WindowFunction<String, Item, Out = Out>>(spec: &Spec, function: W) -> Subject {
+fn aligned<W>(spec: &Spec, function: W) -> Subject
+where
+    W: WindowFunction<String, Item, Out = Out> + Clone,
+{
     let grid = match &spec.assigner {
         oracle::Assigner::Tumbling { size, offset } => {
             Assigner::<Item>::alignment(&tumbling(*size, *offset, spec.time))
@@ -169,63 +175,81 @@ fn aligned<W: WindowFunction<String, Item, Out = Out>>(spec: &Spec, function: W)
         _ => None,
     };
     let grid = grid.expect("these windows stand on a grid");
-    let logic = AlignedWindows::new(&mut backend(), key, grid, function, options(spec));
-    Engine::boxed(logic.expect("the description is allowed"))
+    let spec = spec.clone();
+    Engine::boxed(move |backend| {
+        let logic = AlignedWindows::new(backend, key, grid, function.clone(), options(&spec));
+        logic.expect("the description is allowed")
+    })
 }
 
 fn general<A, G, W>(spec: &Spec, assigner: A, trigger: G, function: W) -> Subject
 where
-    A: Assigner<Item>,
-    G: Trigger<Item>,
-    W: WindowFunction<String, Item, Out = Out>,
+    A: Assigner<Item> + Clone,
+    G: Trigger<Item> + Clone,
+    W: WindowFunction<String, Item, Out = Out> + Clone,
 {
-    let options = options(spec);
-    let logic = GeneralWindows::new(&mut backend(), key, assigner, trigger, function, options);
-    Engine::boxed(logic.expect("the description is allowed"))
+    let spec = spec.clone();
+    Engine::boxed(move |backend| {
+        let (assigner, trigger) = (assigner.clone(), trigger.clone());
+        let options = options(&spec);
+        let logic = GeneralWindows::new(backend, key, assigner, trigger, function.clone(), options);
+        logic.expect("the description is allowed")
+    })
 }
 
 fn sessions<A, G, W>(spec: &Spec, assigner: A, trigger: G, function: W) -> Subject
 where
-    A: SessionAssigner<Item>,
-    G: Trigger<Item>,
-    W: WindowFunction<String, Item, Out = Out>,
+    A: SessionAssigner<Item> + Clone,
+    G: Trigger<Item> + Clone,
+    W: WindowFunction<String, Item, Out = Out> + Clone,
 {
-    let options = options(spec);
-    let logic = SessionWindows::new(&mut backend(), key, assigner, trigger, function, options);
-    Engine::boxed(logic.expect("the description is allowed"))
+    let spec = spec.clone();
+    Engine::boxed(move |backend| {
+        let (assigner, trigger) = (assigner.clone(), trigger.clone());
+        let options = options(&spec);
+        let logic = SessionWindows::new(backend, key, assigner, trigger, function.clone(), options);
+        logic.expect("the description is allowed")
+    })
 }
 
 /// An operator of the engine.
 struct Engine<L: Logic> {
-    harness: Harness<L>,
+    operator: Restorable<L>,
     late: SideRecords<Item>,
 }
 
 impl<L: Logic<Left = Item, Out = Out>> Engine<L> {
-    fn boxed(logic: L) -> Subject {
-        let mut harness = Harness::new(logic);
-        let late = harness.listen(&late());
-        Box::new(Engine { harness, late })
+    fn boxed(make: impl Fn(&mut Backend) -> L + 'static) -> Subject {
+        let make: Rc<dyn Fn(&mut Backend) -> L> = Rc::new(make);
+        let [first, second] = Place::ALL.map(|place| {
+            let mut operator = Restorable::new(Rc::clone(&make), place);
+            let late = operator.harness.listen(&late());
+            Box::new(Engine { operator, late }) as Subject
+        });
+        Box::new(Agreeing { first, second })
     }
 }
 
 impl<L: Logic<Left = Item, Out = Out>> WindowSubject for Engine<L> {
     fn element(&mut self, key: &str, value: i64, ts: i64) {
-        self.harness.left(ts, (key.to_owned(), value));
+        self.operator.harness.left(ts, (key.to_owned(), value));
     }
 
     fn watermark(&mut self, watermark: i64) {
-        self.harness.watermark(watermark);
+        self.operator.harness.watermark(watermark);
     }
 
     fn processing_time(&mut self, time: i64) {
-        self.harness.processing_time(time);
+        self.operator.harness.processing_time(time);
     }
 
-    fn snapshot_restore(&mut self) {}
+    fn snapshot_restore(&mut self) {
+        self.operator.snapshot_restore();
+    }
 
     fn take_output(&mut self) -> Vec<Fired<String, i64>> {
-        let output = self.harness.take_output().expect("the operator does not fail").into_iter();
+        let output =
+            self.operator.harness.take_output().expect("the operator does not fail").into_iter();
         let fired = output.map(|Record { event_time, value: Windowed { key, window, value } }| {
             let window = Window { start: window.start, end: window.end };
             Fired { key, window, values: value, timestamp: event_time }
@@ -278,13 +302,13 @@ impl WindowSubject for Agreeing {
 
     fn take_output(&mut self) -> Vec<Fired<String, i64>> {
         let (first, second) = (self.first.take_output(), self.second.take_output());
-        assert_eq!(sorted(first.clone()), sorted(second), "aligned and general windows");
+        assert_eq!(sorted(first.clone()), sorted(second), "two operators for the same windows");
         first
     }
 
     fn take_late(&mut self) -> Vec<(String, i64, i64)> {
         let (first, second) = (self.first.take_late(), self.second.take_late());
-        assert_eq!(first, second, "what is late for aligned and for general windows");
+        assert_eq!(first, second, "what is late for two operators for the same windows");
         first
     }
 }
