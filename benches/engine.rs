@@ -5,7 +5,7 @@
 //! the dataflow is built, the input ends.
 //!
 //! ```text
-//! cargo bench --bench engine                   everything, about two minutes
+//! cargo bench --bench engine                   everything, about a minute
 //! cargo bench --bench engine -- sliding        what criterion's filter lets pass
 //! ```
 //!
@@ -14,7 +14,7 @@
 //!
 //! **Unit**: a record that enters the job.
 
-#![allow(missing_docs, reason = "a program without an interface")]
+#![allow(missing_docs, clippy::print_stdout, reason = "a program that prints figures")]
 
 mod twins;
 

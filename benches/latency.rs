@@ -1,7 +1,7 @@
 //! How late are records and watermarks, measured against bare timely in the same minute?
 //!
 //! The job of `twins/latency.rs`: 100,000 records per second through five operators, open loop. Both
-//! twins run in turn, two seconds each, five pairs. A line names the medians over the runs of the
+//! twins run in turn, a second each, nine pairs. A line names the medians over the runs of the
 //! percentiles of a run, and the median, the least and the greatest ratio of the p99 of a pair.
 //!
 //! ```text
@@ -9,8 +9,9 @@
 //! cargo bench --bench latency -- park          lines whose name contains one of the words
 //! ```
 //!
-//! `records` has a watermark each 200 ms, the default. `watermarks` has one each 20 ms, for more of
-//! them to measure: two hundred a run at two workers, so that the p99 is the second worst.
+//! `records` has a watermark each 200 ms, the default. `watermarks` has one each 10 ms, the least
+//! that is allowed, for more of them to measure: a hundred a run and worker, so that the p99 is the
+//! second worst.
 //!
 //! **Unit**: microseconds from the instant at which something was due. **Ratio**: that of highwater
 //! over that of the bare twin; below 1 highwater is sooner.
@@ -24,8 +25,8 @@ use std::time::Duration;
 use twins::Spread;
 use twins::latency::{Arrived, Load, Pace, run_highwater, run_raw};
 
-const PAIRS: usize = 5;
-const MEASURED: Duration = Duration::from_secs(2);
+const PAIRS: usize = 9;
+const MEASURED: Duration = Duration::from_secs(1);
 /// The p99 of records may be so many times that of the bare twin.
 const TARGET: f64 = 2.0;
 
@@ -50,7 +51,7 @@ const LINES: [Line; 2] = [
     },
     Line {
         name: "watermarks",
-        grid: Duration::from_millis(20),
+        grid: Duration::from_millis(10),
         latencies: |arrived| &mut arrived.watermarks,
         ways: &[(Pace::Park, 1), (Pace::Park, 2)],
         target: None,
