@@ -17,6 +17,7 @@
 #![allow(unreachable_pub, reason = "benches have no public interface")]
 
 pub mod keyed_count;
+pub mod latency;
 pub mod map_chain;
 pub mod nexmark;
 pub mod sessions;

@@ -371,7 +371,7 @@ impl<T: Data> SourceShell<T> {
     /// Reads the splits in turn, within the budget and the credit.
     fn emit(&mut self) -> Result<Outcome> {
         let budget = self.job.config().budget;
-        let start = Instant::now();
+        let (start, began) = (Instant::now(), self.time());
         let free_running = self.job.config().turns.is_none();
         let most = budget.source_bytes as usize / std::mem::size_of::<crate::Record<T>>().max(1);
         let mut left = most.max(1);
@@ -392,19 +392,22 @@ impl<T: Data> SourceShell<T> {
                     return Ok(Outcome::Pending(Duration::from_secs_f64(seconds)));
                 }
             }
-            let Some(split) = self.next_split() else { return Ok(self.nothing_to_read()) };
+            let Some(split) = self.next_split(began) else { return Ok(self.nothing_to_read()) };
             let read = self.read_split(split, limit)?;
             left = left.saturating_sub(read.max(1));
             batches -= 1;
         }
     }
 
-    /// The next split in turn that can be polled.
-    fn next_split(&mut self) -> Option<usize> {
-        let (count, now) = (self.splits.len(), self.time());
+    /// The next split in turn that could be polled when the activation began.
+    ///
+    /// One that has since said that it has nothing is not asked again before the next activation,
+    /// however short its pause: what it has given would wait for the end of the budget.
+    fn next_split(&mut self, began: Duration) -> Option<usize> {
+        let count = self.splits.len();
         let found = (0..count).map(|i| (self.turn + i) % count).find(|&i| {
             let split = &self.splits[i];
-            !split.finished && split.due.is_none_or(|due| due <= now)
+            !split.finished && split.due.is_none_or(|due| due <= began)
         })?;
         self.turn = found + 1;
         Some(found)
