@@ -22,6 +22,9 @@ pub mod snapshot;
 pub mod schema;
 pub mod format;
 
+#[cfg(feature = "abomonation")]
+pub mod codec;
+
 pub use backend::{Hashed, KeyedBackend, KeyedSpace, KeyedTable, Namespace, StateValue};
 pub use heap::{HeapBackend, HeapSpace, HeapTable};
 pub use snapshot::{Migration, StateFormat, StateReader};
