@@ -1,7 +1,7 @@
 //! The store of one operator on one worker: a DB of its own.
 //!
 //! ```text
-//! write --> memtable of the family --full, or freeze--> SST --> ... compacted, expired ones dropped
+//! write --> memtable of the family --full, or freeze--> SST --> compacted, expired ones dropped
 //! ```
 //!
 //! **Invariant** - *Closed when dropped*: the threads that freeze a store end before it does

@@ -44,8 +44,9 @@ impl RocksStores {
     /// - `memory_bytes`: the memory of all stores together, [`MEMORY_BYTES_MIN`] or more; half of
     ///   it is for decoded values.
     ///
-    /// # Errors When there is too little memory, when the folder cannot be written, is in use, or
-    /// holds other files.
+    /// # Errors
+    /// When there is too little memory, or when the folder cannot be written, is in use or holds
+    /// other files.
     ///
     /// # Examples
     /// ```

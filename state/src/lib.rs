@@ -26,6 +26,9 @@ pub mod snapshot;
 pub mod schema;
 pub mod format;
 
+#[cfg(feature = "abomonation")]
+pub mod codec;
+
 pub use backend::{Backend, Hashed, Namespace, StateValue};
 pub use descriptor::TableDescriptor;
 pub use snapshot::{Migration, StateFormat, StateReader};
