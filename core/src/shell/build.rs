@@ -1,6 +1,5 @@
 //! How operators are put into the dataflow: inlets, the shell around a logic, stateless stages.
 
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -13,7 +12,7 @@ use timely::progress::frontier::Antichain;
 use timely::progress::operate::FrontierInterest;
 
 use super::output::in_pieces;
-use super::{Input, Logic, Output, Shell};
+use super::{Input, Logic, Output, Queue, Shell};
 use crate::credit::{Edge, Gate, Waiter};
 use crate::dataflow::Dataflow;
 use crate::error::Result;
@@ -342,8 +341,7 @@ impl<'scope, A: Data, B: Data> ShellBuilder<'scope, A, B> {
                 right,
                 output,
                 sides,
-                queue: VecDeque::new(),
-                later: VecDeque::new(),
+                queue: Queue::default(),
                 buffer: Vec::new(),
                 batch_records,
                 epoch: Epoch(0),
