@@ -237,9 +237,6 @@ impl<L: Logic> Shell<L> {
         failure: &mut Option<Error>,
         part: impl FnOnce(&mut L, &mut Context<'_, L::Out>) -> R,
     ) -> R {
-        let (worker, epoch) = (self.worker, self.epoch);
-        let gate = self.output.gate.clone();
-        let may_emit = || !gate.blocked(worker, epoch);
         let mut cx = Context {
             buffer: &mut self.buffer,
             batch_records: self.batch_records,
@@ -248,7 +245,8 @@ impl<L: Logic> Shell<L> {
             watermark: of_stamp(self.watermark),
             now_ms,
             allowance,
-            may_emit: &may_emit,
+            worker: self.worker,
+            epoch: self.epoch,
             metrics: &self.metrics,
             failure,
         };

@@ -240,7 +240,10 @@ impl<'scope, T: ExchangeData> Inlet<'scope, T> {
 }
 
 type Attach<'scope> = Box<
-    dyn FnOnce(&mut OperatorBuilder<'scope, Time>) -> Box<dyn FnOnce(Capability<Time>, &mut Sides)>
+    dyn FnOnce(
+            &Dataflow<'scope>,
+            &mut OperatorBuilder<'scope, Time>,
+        ) -> Box<dyn FnOnce(Capability<Time>, &mut Sides)>
         + 'scope,
 >;
 
@@ -258,12 +261,14 @@ impl std::fmt::Debug for SideRequest<'_> {
 impl<'scope> SideRequest<'scope> {
     /// Returns a request for the side output with this tag; `built` is given its stream.
     pub fn new<T: Data>(tag: OutputTag<T>, built: impl FnOnce(Built<'scope, T>) + 'scope) -> Self {
-        let attach: Attach<'scope> = Box::new(move |builder| {
+        let attach: Attach<'scope> = Box::new(move |dataflow, builder| {
             let (output, stream) = builder.new_output::<Batch<T>>();
             let gate = Gate::default();
             built(Built::new(stream, gate.clone()));
+            let batch_records = dataflow.batch_records::<T>();
             Box::new(move |capability, sides| {
-                sides.add(&tag, Box::new(Output::new(output, Some(capability), gate)));
+                let output = Output::new(output, Some(capability), gate);
+                sides.add(&tag, Box::new(output), batch_records);
             })
         });
         SideRequest { attach }
@@ -317,7 +322,7 @@ impl<'scope, A: Data, B: Data> ShellBuilder<'scope, A, B> {
         let connection: Vec<_> = (0..inputs).map(|input| (input, summary())).collect();
         let (output, stream) = builder.new_output_connection::<Batch<L::Out>, _>(connection);
         let attached: Vec<_> =
-            self.sides.into_iter().map(|side| (side.attach)(&mut builder)).collect();
+            self.sides.into_iter().map(|side| (side.attach)(dataflow, &mut builder)).collect();
         let gate = Gate::default();
         let built = Built::new(stream, gate.clone());
         let info = builder.operator_info();
