@@ -62,7 +62,7 @@ impl Drop for RunningGuard {
 /// Results become visible only if all workers end without an error.
 ///
 /// # Errors
-/// The first error of any worker; a panic is an error that names its operator.
+/// The first error of any worker; a panic is an error that names its operator, if any was running.
 pub fn run<F>(job: &Arc<Job>, build: F) -> Result<()>
 where
     F: for<'scope> Fn(&Dataflow<'scope>) -> Result<()> + Send + Sync + 'static,
@@ -102,8 +102,7 @@ where
         Ok(Ok(())) => {}
         Ok(Err(error)) => job.fail(error),
         Err(panic) => {
-            let operator = RUNNING.with_borrow_mut(Option::take);
-            let operator = operator.map_or_else(|| "(none)".to_owned(), |name| name.to_string());
+            let operator = RUNNING.with_borrow_mut(Option::take).map(|name| name.to_string());
             job.fail(Error::Panicked { operator, worker: index, message: message_of(&*panic) });
         }
     }

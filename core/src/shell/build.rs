@@ -310,7 +310,11 @@ impl<'scope, A: Data, B: Data> ShellBuilder<'scope, A, B> {
         L: Logic<Left = A, Right = B>,
     {
         dataflow.add(&self.uid, &self.name)?;
-        let logic = logic()?;
+        let running = Running::new(&self.name);
+        let logic = {
+            let _running = running.enter();
+            logic()?
+        };
         let job = Arc::clone(dataflow.job());
         let worker = dataflow.worker();
         let metrics = job.metrics().register(&self.uid, &self.name, worker, self.role);
@@ -327,7 +331,6 @@ impl<'scope, A: Data, B: Data> ShellBuilder<'scope, A, B> {
         let built = Built::new(stream, gate.clone());
         let info = builder.operator_info();
         let (activator, waiter) = wakers(dataflow, &info);
-        let running = Running::new(&self.name);
         let batch_records = dataflow.batch_records::<L::Out>();
         let batch_mode = job.batch_mode();
         builder.build_reschedule(move |mut capabilities| {

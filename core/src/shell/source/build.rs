@@ -52,7 +52,11 @@ impl<T: Data> SourceBuilder<T> {
         let name = self.name.clone();
         let named =
             |source: Error| Error::Operator { operator: name.clone(), source: Box::new(source) };
-        let readers = self.origin.open(dataflow, place).map_err(named)?;
+        let running = Running::new(&self.name);
+        let readers = {
+            let _running = running.enter();
+            self.origin.open(dataflow, place).map_err(named)?
+        };
         let gossip = job.shared("gossip", place, || Ok(Gossip::new(workers)))?;
         let now_ms = job.now_ms();
         let splits = readers.into_iter().map(|reader| ActiveSplit {
@@ -92,7 +96,7 @@ impl<T: Data> SourceBuilder<T> {
             rate,
             step: now_ms.div_euclid(grid_ms),
             grid_ms,
-            running: Running::new(&self.name),
+            running,
             job,
             worker,
             metrics,
