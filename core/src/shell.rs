@@ -60,7 +60,7 @@ use crate::credit::Waiter;
 use crate::error::Error;
 use crate::job::Job;
 use crate::metrics::OperatorMetrics;
-use crate::record::Batch;
+use crate::record::{Batch, Data};
 use crate::side::Sides;
 use crate::time::{Bounds, Epoch, Time};
 use crate::watermark::of_stamp;
@@ -69,6 +69,7 @@ use crate::worker::Running;
 pub use build::{Built, Drain, Flow, Inlet, ShellBuilder, SideRequest, Stage, StagedFlow, forward};
 pub use idle::{Gossip, SplitWatermarks, Status};
 pub(crate) use input::Input;
+pub(crate) use logic::AnyLogic;
 pub use logic::Logic;
 pub use origin::{Origin, Plain, SplitReader, Staged};
 pub(crate) use output::Output;
@@ -77,14 +78,17 @@ use rest::Outcome;
 pub use source::{Assign, SourceBuilder, Strategy};
 
 /// One operator on one worker: its logic, its queue and its capability.
-pub(crate) struct Shell<L: Logic> {
-    pub(crate) logic: L,
-    pub(crate) left: Input<L::Left>,
-    pub(crate) right: Option<Input<L::Right>>,
-    pub(crate) output: Output<L::Out>,
+///
+/// The logic is called once a batch or a firing, so that a call may be virtual. The shell is then
+/// compiled once for all operators with these types of records, and not for each of them.
+pub(crate) struct Shell<A: Data, B: Data, O: Data> {
+    pub(crate) logic: AnyLogic<A, B, O>,
+    pub(crate) left: Input<A>,
+    pub(crate) right: Option<Input<B>>,
+    pub(crate) output: Output<O>,
     pub(crate) sides: Sides,
-    pub(crate) queue: Queue<L::Left, L::Right>,
-    pub(crate) buffer: Batch<L::Out>,
+    pub(crate) queue: Queue<A, B>,
+    pub(crate) buffer: Batch<O>,
     pub(crate) batch_records: usize,
     /// The epoch whose records are being processed: `e_op`.
     pub(crate) epoch: Epoch,
@@ -106,7 +110,7 @@ pub(crate) struct Shell<L: Logic> {
     pub(crate) wake_ms: Option<i64>,
 }
 
-impl<L: Logic> Shell<L> {
+impl<A: Data, B: Data, O: Data> Shell<A, B, O> {
     /// Runs the operator once; returns whether it must be kept alive.
     pub(crate) fn activate(&mut self, frontiers: &[MutableAntichain<Time>]) -> bool {
         if self.ended || self.job.has_failed() {
@@ -150,7 +154,7 @@ impl<L: Logic> Shell<L> {
     /// Step 1: everything that has arrived goes into the queue.
     fn pull(&mut self) {
         let (epoch, metrics, queue) = (self.epoch, &self.metrics, &mut self.queue);
-        let mut deliver = |delivered: Delivered<L::Left, L::Right>| {
+        let mut deliver = |delivered: Delivered<A, B>| {
             metrics.records_in.add(delivered.records() as u64);
             debug_assert!(delivered.records() > 0, "I6: an empty batch arrived");
             queue.deliver(delivered, epoch);
@@ -235,7 +239,7 @@ impl<L: Logic> Shell<L> {
         allowance: &mut Allowance,
         now_ms: i64,
         failure: &mut Option<Error>,
-        part: impl FnOnce(&mut L, &mut Context<'_, L::Out>) -> R,
+        part: impl FnOnce(&mut dyn Logic<Left = A, Right = B, Out = O>, &mut Context<'_, O>) -> R,
     ) -> R {
         let mut cx = Context {
             buffer: &mut self.buffer,
@@ -250,7 +254,7 @@ impl<L: Logic> Shell<L> {
             metrics: &self.metrics,
             failure,
         };
-        part(&mut self.logic, &mut cx)
+        part(&mut *self.logic, &mut cx)
     }
 
     /// Ships everything emitted so far at the present capability.

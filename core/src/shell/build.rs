@@ -8,11 +8,11 @@ use timely::dataflow::channels::pact::{ParallelizationContract, Pipeline};
 use timely::dataflow::operators::generic::OperatorInfo;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::{Capability, Concatenate, InputCapability};
-use timely::progress::frontier::Antichain;
+use timely::progress::frontier::{Antichain, MutableAntichain};
 use timely::progress::operate::FrontierInterest;
 
 use super::output::in_pieces;
-use super::{Input, Logic, Output, Queue, Shell};
+use super::{AnyLogic, Input, Logic, Output, Queue, Shell};
 use crate::credit::{Edge, Gate, Waiter};
 use crate::dataflow::Dataflow;
 use crate::error::Result;
@@ -140,15 +140,17 @@ pub fn forward<'scope, T: Data>(
     let (mut output, stream) = builder.new_output::<Batch<T>>();
     let running = Running::new(name);
     let most = dataflow.batch_records::<T>();
-    builder.build(move |_capabilities| {
-        move |_frontiers| {
+    let start: Start = Box::new(move |_capabilities| {
+        Box::new(move |_frontiers| {
             let _running = running.enter();
             let mut session = output.activate();
             drain(&mut |capability, batch| {
                 in_pieces(batch, most, |piece| session.give(capability, piece));
             });
-        }
+            false
+        })
     });
+    install(builder, start);
     Built { stream, gates }
 }
 
@@ -313,8 +315,18 @@ impl<'scope, A: Data, B: Data> ShellBuilder<'scope, A, B> {
         let running = Running::new(&self.name);
         let logic = {
             let _running = running.enter();
-            logic()?
+            Box::new(logic()?)
         };
+        Ok(self.put(dataflow, logic, running))
+    }
+
+    /// Puts an operator with this logic into the dataflow.
+    fn put<O: Data>(
+        self,
+        dataflow: &Dataflow<'scope>,
+        logic: AnyLogic<A, B, O>,
+        running: Running,
+    ) -> Built<'scope, O> {
         let job = Arc::clone(dataflow.job());
         let worker = dataflow.worker();
         let metrics = job.metrics().register(&self.uid, &self.name, worker, self.role);
@@ -324,16 +336,16 @@ impl<'scope, A: Data, B: Data> ShellBuilder<'scope, A, B> {
         let inputs = builder.shape().inputs();
         let summary = || summary(self.follows_input);
         let connection: Vec<_> = (0..inputs).map(|input| (input, summary())).collect();
-        let (output, stream) = builder.new_output_connection::<Batch<L::Out>, _>(connection);
+        let (output, stream) = builder.new_output_connection::<Batch<O>, _>(connection);
         let attached: Vec<_> =
             self.sides.into_iter().map(|side| (side.attach)(dataflow, &mut builder)).collect();
         let gate = Gate::default();
         let built = Built::new(stream, gate.clone());
         let info = builder.operator_info();
         let (activator, waiter) = wakers(dataflow, &info);
-        let batch_records = dataflow.batch_records::<L::Out>();
+        let batch_records = dataflow.batch_records::<O>();
         let batch_mode = job.batch_mode();
-        builder.build_reschedule(move |mut capabilities| {
+        let start: Start = Box::new(move |mut capabilities| {
             let mut sides = Sides::default();
             let mut of_sides = capabilities.split_off(1).into_iter();
             for attach in attached {
@@ -365,10 +377,23 @@ impl<'scope, A: Data, B: Data> ShellBuilder<'scope, A, B> {
                 waiter,
                 wake_ms: None,
             };
-            move |frontiers| shell.activate(frontiers)
+            Box::new(move |frontiers| shell.activate(frontiers))
         });
-        Ok(built)
+        install(builder, start);
+        built
     }
+}
+
+/// An operator that stands in the dataflow: is given the frontiers of its inputs, and returns
+/// whether it must be kept alive.
+pub(crate) type Activate = Box<dyn FnMut(&[MutableAntichain<Time>]) -> bool>;
+
+/// Makes an operator of its capabilities, one for each output.
+pub(crate) type Start = Box<dyn FnOnce(Vec<Capability<Time>>) -> Activate>;
+
+/// Hands an operator over to timely, whose part is the same for all types and is compiled here.
+pub(crate) fn install(builder: OperatorBuilder<'_, Time>, start: Start) {
+    builder.build_reschedule_boxed(start);
 }
 
 /// Returns what wakes an operator, on its worker and from any thread.

@@ -66,3 +66,6 @@ pub trait Logic: 'static {
     /// Called once, after the last record and the last timer.
     fn end(&mut self, _cx: &mut Context<'_, Self::Out>) {}
 }
+
+/// The logic of any operator with these types of records.
+pub(crate) type AnyLogic<A, B, O> = Box<dyn Logic<Left = A, Right = B, Out = O>>;

@@ -9,8 +9,9 @@
 
 use std::time::Duration;
 
-use super::{Logic, Shell};
+use super::Shell;
 use crate::credit::Gate;
+use crate::record::Data;
 
 /// What an activation came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +24,7 @@ pub(crate) enum Outcome {
     Blocked,
 }
 
-impl<L: Logic> Shell<L> {
+impl<A: Data, B: Data, O: Data> Shell<A, B, O> {
     /// Step 7: arranges for the next activation.
     pub(super) fn rest(&mut self, outcome: Outcome, now_ms: i64) {
         match outcome {

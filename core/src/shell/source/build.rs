@@ -11,7 +11,7 @@ use crate::dataflow::Dataflow;
 use crate::error::{Error, Result};
 use crate::metrics::Role;
 use crate::record::{Batch, Data};
-use crate::shell::build::wakers;
+use crate::shell::build::{Start, install, wakers};
 use crate::shell::idle::{Gossip, SplitWatermarks};
 use crate::shell::origin::Origin;
 use crate::shell::rate::Rate;
@@ -103,10 +103,11 @@ impl<T: Data> SourceBuilder<T> {
             activator,
             waiter,
         };
-        builder.build_reschedule(move |mut capabilities| {
+        let start: Start = Box::new(move |mut capabilities| {
             shell.output.capability = capabilities.pop();
-            move |_frontiers| shell.activate()
+            Box::new(move |_frontiers| shell.activate())
         });
+        install(builder, start);
         Ok(built)
     }
 }
