@@ -38,6 +38,7 @@
 
 mod logic;
 mod build;
+mod install;
 
 mod input;
 mod queue;

@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::{ParallelizationContract, Pipeline};
-use timely::dataflow::operators::generic::OperatorInfo;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::{Capability, Concatenate, InputCapability};
-use timely::progress::frontier::{Antichain, MutableAntichain};
+use timely::progress::frontier::Antichain;
 use timely::progress::operate::FrontierInterest;
 
+use super::install::{Start, install, wakers};
 use super::output::in_pieces;
 use super::{AnyLogic, Input, Logic, Output, Queue, Shell};
-use crate::credit::{Edge, Gate, Waiter};
+use crate::credit::{Edge, Gate};
 use crate::dataflow::Dataflow;
 use crate::error::Result;
 use crate::exchange::{Route, Straight, flat_bytes};
@@ -382,27 +382,4 @@ impl<'scope, A: Data, B: Data> ShellBuilder<'scope, A, B> {
         install(builder, start);
         built
     }
-}
-
-/// An operator that stands in the dataflow: is given the frontiers of its inputs, and returns
-/// whether it must be kept alive.
-pub(crate) type Activate = Box<dyn FnMut(&[MutableAntichain<Time>]) -> bool>;
-
-/// Makes an operator of its capabilities, one for each output.
-pub(crate) type Start = Box<dyn FnOnce(Vec<Capability<Time>>) -> Activate>;
-
-/// Hands an operator over to timely, whose part is the same for all types and is compiled here.
-pub(crate) fn install(builder: OperatorBuilder<'_, Time>, start: Start) {
-    builder.build_reschedule_boxed(start);
-}
-
-/// Returns what wakes an operator, on its worker and from any thread.
-pub(crate) fn wakers(
-    dataflow: &Dataflow<'_>,
-    info: &OperatorInfo,
-) -> (timely::scheduling::Activator, Waiter) {
-    let worker = dataflow.scope().worker();
-    let activator = worker.activator_for(Rc::clone(&info.address));
-    let sync = worker.sync_activator_for(info.address.to_vec());
-    (activator, Waiter { operator: info.global_id, activator: sync })
 }
