@@ -54,7 +54,8 @@ use prelude::Env;
 /// all workers end without an error.
 ///
 /// # Errors
-/// The first error of any worker; a panic in user code is an error that names its operator.
+/// The first error of any worker; a panic in user code is an error that names its operator, unless
+/// it came from `program` itself.
 pub fn execute<F>(config: Config, program: F) -> Result<Summary>
 where
     F: for<'scope> Fn(&Env<'scope>) -> Result<()> + Send + Sync + 'static,

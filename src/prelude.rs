@@ -1,4 +1,39 @@
 //! Everything an ordinary program needs, in one `use`.
+//!
+//! The names are Flink's where Flink has one, and long enough to leave a program its own. Triggers
+//! and the one global window, which are short in their module, are therefore renamed here:
+//!
+//! | here, as in Flink | in [`operators::window`](crate::operators::window) |
+//! |---|---|
+//! | [`CountTrigger`], [`PurgingTrigger`] | `Count`, `Purging` |
+//! | [`ContinuousEventTimeTrigger`] | `ContinuousEventTime` |
+//! | [`ContinuousProcessingTimeTrigger`] | `ContinuousProcessingTime` |
+//! | [`GlobalWindows`] | `Global` |
+//!
+//! Where a program defines a name that is also here, its own wins.
+//!
+//! ```
+//! use highwater::prelude::*;
+//!
+//! /// The program's own: in this file it is not a trigger.
+//! #[derive(Clone, Debug, PartialEq)]
+//! struct Count(u64);
+//!
+//! let results = Collect::new();
+//! let sink = results.clone();
+//! highwater::execute(Config::workers(2), move |env| {
+//!     env.read(Collection::timestamped([(1, 10), (2, 20)]))
+//!         .key_by(|_| ())
+//!         .window(GlobalWindows)
+//!         .trigger(PurgingTrigger(CountTrigger(2)))
+//!         .reduce(|a, b| a + b)
+//!         .map(|sum| Count(sum.value))
+//!         .sink(sink.clone());
+//!     Ok(())
+//! })?;
+//! assert_eq!(results.take_values(), [Count(30)]);
+//! # Ok::<(), highwater::Error>(())
+//! ```
 
 pub use highwater_connectors::collect::Collect;
 pub use highwater_connectors::collection::Collection;
@@ -22,9 +57,13 @@ pub use highwater_operators::process::{KeyedProcessFunction, ProcessContext};
 pub use highwater_operators::stream::{DataStream, Named, Processed};
 pub use highwater_operators::watermarks::Watermarks;
 pub use highwater_operators::window::{
-    AggregateFunction, ContinuousEventTime, ContinuousProcessingTime, Count, Global, ProcessFn,
-    ProcessWindowFunction, Purging, Session, Sliding, TimeWindow, Trigger, TriggerContext,
-    TriggerResult, Tumbling, Windowed,
+    AggregateFunction, ProcessFn, ProcessWindowFunction, Session, Sliding, TimeWindow, Trigger,
+    TriggerContext, TriggerResult, Tumbling, Windowed,
+};
+pub use highwater_operators::window::{
+    ContinuousEventTime as ContinuousEventTimeTrigger,
+    ContinuousProcessingTime as ContinuousProcessingTimeTrigger, Count as CountTrigger,
+    Global as GlobalWindows, Purging as PurgingTrigger,
 };
 
 pub use crate::options::Config;

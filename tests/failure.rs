@@ -59,6 +59,7 @@ where
     for error in failures(operators[0], program) {
         match &error {
             Error::Panicked { operator, message, .. } => {
+                let operator = operator.as_deref().expect("an operator was running");
                 assert!(operators.iter().any(|name| operator.contains(name)), "{error}");
                 assert!(message.contains("choked on 20011"), "{error}");
             }
@@ -99,6 +100,35 @@ fn a_panic_in_a_window_names_the_window_operator() {
         greatest.map(|windowed| windowed.value).sink(sink);
         Ok(())
     });
+}
+
+#[test]
+fn a_panic_while_a_function_is_made_names_its_operator() {
+    struct Never;
+    impl KeyedProcessFunction<u64, u64> for Never {
+        type Out = u64;
+        fn process_element(&mut self, _: u64, _: &mut ProcessContext<'_, '_, u64, u64>) {}
+    }
+    panics(&["makes"], |env, sink| {
+        let made = numbers(env).key_by(|n| *n).process(|_| {
+            choke(POISON);
+            Ok(Never)
+        });
+        made.name("makes").sink(sink);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_panic_of_the_program_itself_is_said_to_be_outside_of_operators() {
+    for error in failures("a program that panics", |_, _| {
+        choke(POISON);
+        Ok(())
+    }) {
+        let sentence = error.sentence();
+        assert!(sentence.starts_with("code outside of operators panicked on worker"), "{sentence}");
+        assert!(sentence.ends_with("choked on 20011"), "{sentence}");
+    }
 }
 
 /// Fails at a point of the life of a sink.

@@ -4,17 +4,20 @@
 
 use std::time::Instant;
 
+use crate::credit::Gate;
 use crate::error::Error;
 use crate::exchange::grow;
 use crate::metrics::OperatorMetrics;
 use crate::record::{Batch, Data, Record};
 use crate::side::{OutputTag, Sides};
-use crate::time::EventTime;
+use crate::time::{Epoch, EventTime};
 
 /// Where full batches go.
 pub(crate) trait Port<O> {
     /// Takes the records of `batch` and leaves it empty.
     fn ship(&mut self, batch: &mut Batch<O>);
+    /// Returns the gate of the edges behind the port.
+    fn gate(&self) -> &Gate;
 }
 
 /// How much an activation may still do.
@@ -62,7 +65,9 @@ pub struct Context<'a, O: Data> {
     pub(crate) watermark: i64,
     pub(crate) now_ms: i64,
     pub(crate) allowance: &'a mut Allowance,
-    pub(crate) may_emit: &'a dyn Fn() -> bool,
+    /// The worker and the epoch whose credit is looked at.
+    pub(crate) worker: usize,
+    pub(crate) epoch: Epoch,
     pub(crate) metrics: &'a OperatorMetrics,
     pub(crate) failure: &'a mut Option<Error>,
 }
@@ -113,7 +118,7 @@ impl<O: Data> Context<'_, O> {
     /// Ships what has been emitted since the last full batch.
     pub(crate) fn flush(&mut self) {
         self.ship();
-        self.sides.ship();
+        self.sides.flush();
     }
 
     /// Emits a value into the side output with this tag; dropped when nobody listens to it.
@@ -142,11 +147,17 @@ impl<O: Data> Context<'_, O> {
         self.now_ms
     }
 
-    /// Returns whether the logic should stop firing timers for now: its time is up, or there is no
-    /// credit for what it would emit.
+    /// Returns whether the logic should stop firing timers for now: its time is up, or one of its
+    /// outputs, the main one or a side output, has no credit for what it would emit.
     #[must_use]
     pub fn should_yield(&mut self) -> bool {
-        self.allowance.spent() || !(self.may_emit)() || self.failure.is_some()
+        self.allowance.spent() || self.is_blocked() || self.failure.is_some()
+    }
+
+    /// Returns whether any output is out of credit.
+    fn is_blocked(&self) -> bool {
+        let mut gates = std::iter::once(self.port.gate()).chain(self.sides.gates());
+        gates.any(|gate| gate.blocked(self.worker, self.epoch))
     }
 
     /// Counts records that were too late for their operator.
@@ -162,5 +173,77 @@ impl<O: Data> Context<'_, O> {
     /// Ends the job with an error; the first one counts.
     pub fn fail(&mut self, error: Error) {
         self.failure.get_or_insert(error);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::credit::Edge;
+    use crate::harness::Basket;
+    use crate::metrics::{Metrics, Role};
+
+    const CREDIT: u64 = 100;
+
+    /// A port with an edge of its own, from one worker to itself.
+    fn basket() -> (Basket<u64>, Arc<Edge>) {
+        let (basket, edge) = (Basket::default(), Arc::new(Edge::new(1, CREDIT)));
+        basket.gate().attach(&edge);
+        (basket, edge)
+    }
+
+    fn with_context(
+        port: &mut Basket<u64>,
+        sides: &mut Sides,
+        test: impl FnOnce(&mut Context<'_, u64>),
+    ) {
+        let metrics = Metrics::default().register("test", "test", 0, Role::Operator);
+        test(&mut Context {
+            buffer: &mut Vec::new(),
+            batch_records: 2,
+            port,
+            sides,
+            watermark: 0,
+            now_ms: 0,
+            allowance: &mut Allowance::new(None, usize::MAX),
+            worker: 0,
+            epoch: Epoch(0),
+            metrics: &metrics,
+            failure: &mut None,
+        });
+    }
+
+    #[test]
+    fn an_output_without_credit_stops_a_firing_whichever_it_is() {
+        let ((mut main, behind_main), (side, behind_side)) = (basket(), basket());
+        let mut sides = Sides::default();
+        sides.add(&OutputTag::<u64>::new("side"), Box::new(side), 2);
+        with_context(&mut main, &mut sides, |cx| {
+            for edge in [behind_main, behind_side] {
+                assert!(!cx.should_yield(), "there is credit everywhere");
+                edge.send(0, 0, Epoch(0), CREDIT + 1);
+                assert!(cx.should_yield(), "one output has none");
+                edge.release(0, 0, Epoch(0), CREDIT + 1);
+                edge.send(0, 0, Epoch(1), CREDIT + 1);
+            }
+            assert!(!cx.should_yield(), "another epoch has its own credit");
+        });
+    }
+
+    #[test]
+    fn a_full_batch_of_a_side_output_leaves_at_once_and_so_counts_against_the_credit() {
+        let (mut main, side, tag) = (Basket::default(), Basket::default(), OutputTag::new("side"));
+        let (mut sides, shipped) = (Sides::default(), side.records());
+        sides.add(&tag, Box::new(side), 2);
+        with_context(&mut main, &mut sides, |cx| {
+            for n in 0..5_u64 {
+                cx.emit_to(&tag, 0, n);
+            }
+            assert_eq!(shipped.take().len(), 4, "two full batches");
+            cx.flush();
+            assert_eq!(shipped.take().len(), 1, "the rest");
+        });
     }
 }

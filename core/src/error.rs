@@ -74,10 +74,11 @@ pub enum Error {
         found: String,
     },
     /// Code of the user or of an operator panicked.
-    #[error("operator {operator:?} panicked on worker {worker}: {message}")]
+    #[error("{} panicked on worker {worker}: {message}", culprit(operator.as_deref()))]
     Panicked {
-        /// The name of the operator that was running.
-        operator: String,
+        /// The name of the operator that was running; `None` outside of operators, as while the
+        /// program describes its job.
+        operator: Option<String>,
         /// The worker it ran on.
         worker: usize,
         /// The message of the panic.
@@ -109,6 +110,14 @@ pub enum Error {
         /// What the program said.
         message: String,
     },
+}
+
+/// Says whose code was running.
+fn culprit(operator: Option<&str>) -> String {
+    operator.map_or_else(
+        || "code outside of operators".to_owned(),
+        |operator| format!("operator {operator:?}"),
+    )
 }
 
 /// What the caller of a failed job must do.
@@ -210,5 +219,15 @@ mod tests {
         let error = Error::option("--workers", 0, "1 or more");
         assert_eq!(error.sentence(), "option --workers: 0 is not allowed, expected 1 or more");
         assert_eq!(error.exit_code(), 2);
+    }
+
+    #[test]
+    fn a_panic_names_its_operator_or_says_that_there_is_none() {
+        let sentence = |operator: Option<&str>| {
+            let (operator, message) = (operator.map(String::from), "ouch".to_owned());
+            Error::Panicked { operator, worker: 3, message }.sentence()
+        };
+        assert_eq!(sentence(Some("counts")), "operator \"counts\" panicked on worker 3: ouch");
+        assert_eq!(sentence(None), "code outside of operators panicked on worker 3: ouch");
     }
 }

@@ -19,16 +19,35 @@ use crate::shell::Logic;
 use crate::side::{OutputTag, SidePort, Sides};
 use crate::time::{Epoch, EventTime, Time};
 
+/// The records of a full batch.
+const BATCH_RECORDS: usize = 1024;
+
 /// Collects what is emitted.
 #[derive(Debug)]
-struct Basket<T> {
+pub(crate) struct Basket<T> {
     records: Rc<RefCell<Vec<Record<T>>>>,
     gate: Gate,
+}
+
+impl<T> Default for Basket<T> {
+    fn default() -> Self {
+        Basket { records: Rc::default(), gate: Gate::default() }
+    }
+}
+
+impl<T> Basket<T> {
+    /// Returns what is collected, now and later.
+    pub(crate) fn records(&self) -> SideRecords<T> {
+        SideRecords { records: Rc::clone(&self.records) }
+    }
 }
 
 impl<T: Data> Port<T> for Basket<T> {
     fn ship(&mut self, batch: &mut Batch<T>) {
         self.records.borrow_mut().append(batch);
+    }
+    fn gate(&self) -> &Gate {
+        &self.gate
     }
 }
 
@@ -36,6 +55,7 @@ impl<T: Data> SidePort<T> for Basket<T> {
     fn ship(&mut self, batch: &mut Batch<T>) {
         Port::ship(self, batch);
     }
+    fn done(&mut self) {}
     fn downgrade(&mut self, _time: Option<Time>) {}
     fn gate(&self) -> &Gate {
         &self.gate
@@ -78,7 +98,7 @@ impl<L: Logic> Harness<L> {
     pub fn new(logic: L) -> Self {
         Harness {
             logic,
-            port: Basket { records: Rc::default(), gate: Gate::default() },
+            port: Basket::default(),
             sides: Sides::default(),
             buffer: Vec::new(),
             watermark: i64::MIN,
@@ -90,23 +110,24 @@ impl<L: Logic> Harness<L> {
 
     /// Listens to a side output.
     pub fn listen<X: Data>(&mut self, tag: &OutputTag<X>) -> SideRecords<X> {
-        let records = Rc::default();
-        let port = Basket { records: Rc::clone(&records), gate: Gate::default() };
-        self.sides.add(tag, Box::new(port));
-        SideRecords { records }
+        let port = Basket::default();
+        let records = port.records();
+        self.sides.add(tag, Box::new(port), BATCH_RECORDS);
+        records
     }
 
     fn run<R>(&mut self, part: impl FnOnce(&mut L, &mut Context<'_, L::Out>) -> R) -> R {
         let mut allowance = Allowance::new(None, usize::MAX);
         let mut cx = Context {
             buffer: &mut self.buffer,
-            batch_records: 1024,
+            batch_records: BATCH_RECORDS,
             port: &mut self.port,
             sides: &mut self.sides,
             watermark: self.watermark,
             now_ms: self.now_ms,
             allowance: &mut allowance,
-            may_emit: &|| true,
+            worker: 0,
+            epoch: Epoch(0),
             metrics: &self.metrics,
             failure: &mut self.failure,
         };

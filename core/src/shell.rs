@@ -36,21 +36,28 @@
 //! **Sources**: Naiad, SOSP 2013 (papers/naiad.md); Watermarks in Stream Processing Systems,
 //! VLDB 2021; Flink's `AbstractStreamOperator`.
 
+mod logic;
 mod build;
-mod idle;
-mod input;
-mod output;
-mod source;
+mod install;
 
-use std::collections::VecDeque;
+mod input;
+mod queue;
+mod output;
+mod rest;
+
+mod source;
+mod origin;
+mod rate;
+mod idle;
+
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use timely::progress::frontier::MutableAntichain;
 use timely::scheduling::Activator;
 
 use crate::context::{Allowance, Context};
-use crate::credit::{Gate, Waiter};
+use crate::credit::Waiter;
 use crate::cut::Cut;
 use crate::error::Error;
 use crate::job::Job;
@@ -63,85 +70,27 @@ use crate::worker::Running;
 
 pub use build::{Built, Drain, Flow, Inlet, ShellBuilder, SideRequest, Stage, StagedFlow, forward};
 pub use idle::{Gossip, SplitWatermarks, Status};
-pub(crate) use input::{Delivered, Input, Pull};
+pub(crate) use input::Input;
+pub(crate) use logic::AnyLogic;
+pub use logic::Logic;
+pub use origin::{Origin, Plain, SplitReader, Staged};
 pub(crate) use output::Output;
-pub use source::{Assign, Origin, Plain, SourceBuilder, SplitReader, Staged, Strategy};
-
-/// What an operator does with records, timers and the end of its input.
-///
-/// # Contract
-/// - *Emit only through the context*: everything else is invisible to checkpoints.
-/// - *Timers in order*: `fire` fires event-time timers in the order of their time and may stop when
-///   [`Context::should_yield`] says so; it is called again.
-/// - *Constant freeze*: `freeze` takes constant time, whatever the size of the state; `fold` takes
-///   little time whenever it is called.
-pub trait Logic: 'static {
-    /// The records of the first input.
-    type Left: Data;
-    /// The records of the second input; `Infallible` when there is none.
-    type Right: Data;
-    /// The records of the main output.
-    type Out: Data;
-
-    /// Works on records of the first input and leaves `batch` empty or to be dropped.
-    fn left(&mut self, batch: &mut Batch<Self::Left>, cx: &mut Context<'_, Self::Out>);
-
-    /// Works on records of the second input.
-    fn right(&mut self, _batch: &mut Batch<Self::Right>, _cx: &mut Context<'_, Self::Out>) {}
-
-    /// Fires the event-time timers with `t <= watermark`, in order. Returns the time of the first
-    /// one that it left for the next call, `None` when all have fired.
-    fn fire(&mut self, _watermark: i64, _cx: &mut Context<'_, Self::Out>) -> Option<i64> {
-        None
-    }
-
-    /// Fires the processing-time timers with `t <= over_ms`, in order; the clock of the context is
-    /// past that.
-    fn fire_processing(&mut self, _over_ms: i64, _cx: &mut Context<'_, Self::Out>) {}
-
-    /// Returns the time of the first event-time timer, for I3.
-    fn first_timer(&self) -> Option<i64> {
-        None
-    }
-
-    /// Returns when the next processing-time timer is due, in ms since 1970.
-    fn first_processing_timer(&self) -> Option<i64> {
-        None
-    }
-
-    /// Returns the stamp that the operator promises downstream when its input promises `stamp`.
-    /// Only operators that make watermarks of their own differ; `now_ms` is the processing time.
-    fn promise(&mut self, stamp: i64, _now_ms: i64) -> i64 {
-        stamp
-    }
-
-    /// Freezes the state as of the end of an epoch, in constant time, and adds it to the cut.
-    fn freeze(&mut self, _cut: &mut Cut) {}
-
-    /// Does a little of the work that a freeze has left behind; returns whether there is more.
-    fn fold(&mut self) -> bool {
-        false
-    }
-
-    /// Called once, after the last record and the last timer.
-    fn end(&mut self, _cx: &mut Context<'_, Self::Out>) {}
-}
-
-/// How long an idle operator rests before it looks again whether a freeze has been encoded.
-const FOLD_EVERY: Duration = Duration::from_millis(1);
+pub(crate) use queue::{Delivered, Pull, Queue};
+use rest::Outcome;
+pub use source::{Assign, SourceBuilder, Strategy};
 
 /// One operator on one worker: its logic, its queue and its capability.
-pub(crate) struct Shell<L: Logic> {
-    pub(crate) logic: L,
-    pub(crate) left: Input<L::Left>,
-    pub(crate) right: Option<Input<L::Right>>,
-    pub(crate) output: Output<L::Out>,
+///
+/// The logic is called once a batch or a firing, so that a call may be virtual. The shell is then
+/// compiled once for all operators with these types of records, and not for each of them.
+pub(crate) struct Shell<A: Data, B: Data, O: Data> {
+    pub(crate) logic: AnyLogic<A, B, O>,
+    pub(crate) left: Input<A>,
+    pub(crate) right: Option<Input<B>>,
+    pub(crate) output: Output<O>,
     pub(crate) sides: Sides,
-    /// Batches of this epoch, in the order of their arrival.
-    pub(crate) queue: VecDeque<Delivered<L::Left, L::Right>>,
-    /// Batches of later epochs, which wait for the cut.
-    pub(crate) later: VecDeque<Delivered<L::Left, L::Right>>,
-    pub(crate) buffer: Batch<L::Out>,
+    pub(crate) queue: Queue<A, B>,
+    pub(crate) buffer: Batch<O>,
     pub(crate) batch_records: usize,
     /// The epoch whose records are being processed: `e_op`.
     pub(crate) epoch: Epoch,
@@ -165,18 +114,7 @@ pub(crate) struct Shell<L: Logic> {
     pub(crate) wake_ms: Option<i64>,
 }
 
-/// What an activation came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
-    /// Nothing more can be done before something arrives.
-    Idle,
-    /// The budget is spent, there is more to do.
-    More,
-    /// There is no credit.
-    Blocked,
-}
-
-impl<L: Logic> Shell<L> {
+impl<A: Data, B: Data, O: Data> Shell<A, B, O> {
     /// Runs the operator once; returns whether it must be kept alive.
     pub(crate) fn activate(&mut self, frontiers: &[MutableAntichain<Time>]) -> bool {
         if self.ended || self.job.has_failed() {
@@ -220,13 +158,11 @@ impl<L: Logic> Shell<L> {
 
     /// Step 1: everything that has arrived goes into the queue.
     fn pull(&mut self) {
-        let (epoch, metrics) = (self.epoch, &self.metrics);
-        let (queue, later) = (&mut self.queue, &mut self.later);
-        let mut deliver = |delivered: Delivered<L::Left, L::Right>| {
+        let (epoch, metrics, queue) = (self.epoch, &self.metrics, &mut self.queue);
+        let mut deliver = |delivered: Delivered<A, B>| {
             metrics.records_in.add(delivered.records() as u64);
             debug_assert!(delivered.records() > 0, "I6: an empty batch arrived");
-            let ready = delivered.time.epoch <= epoch;
-            if ready { &mut *queue } else { &mut *later }.push_back(delivered);
+            queue.deliver(delivered, epoch);
         };
         self.left.pull(&mut |time, batch, from| {
             deliver(Delivered { time, batch: Pull::Left(batch), from });
@@ -249,23 +185,8 @@ impl<L: Logic> Shell<L> {
         for frontier in frontiers {
             bounds.include_all(&frontier.frontier());
         }
-        for delivered in self.queue.iter().chain(&self.later) {
-            bounds.include(&delivered.time);
-        }
+        self.queue.stamps().for_each(|time| bounds.include(time));
         bounds
-    }
-
-    fn blocked_or(&self, otherwise: Outcome) -> Outcome {
-        if self.is_blocked() { Outcome::Blocked } else { otherwise }
-    }
-
-    fn is_blocked(&self) -> bool {
-        self.gates().any(|gate| gate.blocked(self.worker, self.epoch))
-    }
-
-    /// The gates of all outputs.
-    fn gates(&self) -> impl Iterator<Item = &Gate> {
-        std::iter::once(&self.output.gate).chain(self.sides.gates())
     }
 
     /// Step 3: works through the batches of this epoch.
@@ -282,7 +203,7 @@ impl<L: Logic> Shell<L> {
             if !allowance.take_batch() {
                 return Outcome::More;
             }
-            let Some(Delivered { time, batch, from }) = self.queue.pop_front() else { break };
+            let Some(Delivered { time, batch, from }) = self.queue.pop() else { break };
             debug_assert!(
                 self.watermark <= time.watermark && time.epoch <= self.epoch,
                 "I2: {} is at ({}, {}) and finds {time:?}",
@@ -323,11 +244,8 @@ impl<L: Logic> Shell<L> {
         allowance: &mut Allowance,
         now_ms: i64,
         failure: &mut Option<Error>,
-        part: impl FnOnce(&mut L, &mut Context<'_, L::Out>) -> R,
+        part: impl FnOnce(&mut dyn Logic<Left = A, Right = B, Out = O>, &mut Context<'_, O>) -> R,
     ) -> R {
-        let (worker, epoch) = (self.worker, self.epoch);
-        let gate = self.output.gate.clone();
-        let may_emit = || !gate.blocked(worker, epoch);
         let mut cx = Context {
             buffer: &mut self.buffer,
             batch_records: self.batch_records,
@@ -336,11 +254,12 @@ impl<L: Logic> Shell<L> {
             watermark: of_stamp(self.watermark),
             now_ms,
             allowance,
-            may_emit: &may_emit,
+            worker: self.worker,
+            epoch: self.epoch,
             metrics: &self.metrics,
             failure,
         };
-        part(&mut self.logic, &mut cx)
+        part(&mut *self.logic, &mut cx)
     }
 
     /// Ships everything emitted so far at the present capability.
@@ -435,11 +354,7 @@ impl<L: Logic> Shell<L> {
             witness.cut(&self.metrics, self.epoch);
         }
         self.downgrade(self.epoch.next(), self.watermark, now_ms);
-        for _ in 0..self.later.len() {
-            let Some(delivered) = self.later.pop_front() else { break };
-            let ready = delivered.time.epoch <= self.epoch;
-            if ready { &mut self.queue } else { &mut self.later }.push_back(delivered);
-        }
+        self.queue.open(self.epoch);
         true
     }
 
@@ -464,31 +379,6 @@ impl<L: Logic> Shell<L> {
             self.fail(error);
         }
         true
-    }
-
-    /// Step 7: arranges for the next activation.
-    fn rest(&mut self, outcome: Outcome, now_ms: i64) {
-        match outcome {
-            Outcome::More => self.activator.activate(),
-            Outcome::Blocked => {
-                self.metrics.blocked.add(1);
-                if !self.gates().any(|gate| gate.wait(self.worker, self.epoch, &self.waiter)) {
-                    self.activator.activate();
-                }
-            }
-            Outcome::Idle if self.folding => self.activator.activate_after(FOLD_EVERY),
-            Outcome::Idle => {}
-        }
-        let due = self.logic.first_processing_timer().map(|due| due.saturating_add(1));
-        if due.is_some() && self.job.config().turns.is_some() {
-            self.activator.activate();
-        } else if let Some(due) = due
-            && self.wake_ms.is_none_or(|wake| due < wake || wake <= now_ms)
-        {
-            self.wake_ms = Some(due);
-            let delay = u64::try_from(due.saturating_sub(now_ms)).unwrap_or(0);
-            self.activator.activate_after(Duration::from_millis(delay));
-        }
     }
 
     fn fail(&mut self, error: Error) {

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::marker::PhantomData;
 
 use crate::credit::Gate;
+use crate::exchange::grow;
 use crate::record::{Batch, Data, Record};
 use crate::time::Time;
 
@@ -40,35 +41,55 @@ impl<T: Data> OutputTag<T> {
 pub(crate) trait SidePort<T> {
     /// Takes the records and leaves the batch empty.
     fn ship(&mut self, records: &mut Batch<T>);
+    /// Sends on what the way to other workers has collected.
+    fn done(&mut self);
     /// Moves the port's capability; `None` gives it up.
     fn downgrade(&mut self, time: Option<Time>);
     /// Returns the gate of the edges behind the port.
     fn gate(&self) -> &Gate;
 }
 
-/// A side output: collects records and ships them now and then.
+/// A side output: collects records and ships them when a batch is full, and at every flush.
 struct Side<T> {
     records: Batch<T>,
+    batch_records: usize,
     port: Box<dyn SidePort<T>>,
 }
 
 /// A side output of any type.
 trait AnySide {
     fn as_any(&mut self) -> &mut dyn Any;
-    fn ship(&mut self);
+    fn flush(&mut self);
     fn downgrade(&mut self, time: Option<Time>);
     fn gate(&self) -> &Gate;
+}
+
+impl<T: Data> Side<T> {
+    fn push(&mut self, record: Record<T>) {
+        if self.records.len() == self.records.capacity() {
+            grow(&mut self.records, self.batch_records);
+        }
+        self.records.push(record);
+        if self.records.len() >= self.batch_records {
+            self.ship();
+        }
+    }
+
+    fn ship(&mut self) {
+        if !self.records.is_empty() {
+            self.port.ship(&mut self.records);
+            self.records.clear();
+        }
+    }
 }
 
 impl<T: Data> AnySide for Side<T> {
     fn as_any(&mut self) -> &mut dyn Any {
         self
     }
-    fn ship(&mut self) {
-        if !self.records.is_empty() {
-            self.port.ship(&mut self.records);
-            self.records.clear();
-        }
+    fn flush(&mut self) {
+        self.ship();
+        self.port.done();
     }
     fn downgrade(&mut self, time: Option<Time>) {
         self.port.downgrade(time);
@@ -85,8 +106,17 @@ pub(crate) struct Sides {
 }
 
 impl Sides {
-    pub(crate) fn add<T: Data>(&mut self, tag: &OutputTag<T>, port: Box<dyn SidePort<T>>) {
-        self.sides.push((tag.name.clone(), Box::new(Side { records: Vec::new(), port })));
+    /// Adds a side output.
+    ///
+    /// - `batch_records`: the records of a full batch.
+    pub(crate) fn add<T: Data>(
+        &mut self,
+        tag: &OutputTag<T>,
+        port: Box<dyn SidePort<T>>,
+        batch_records: usize,
+    ) {
+        let side = Side { records: Vec::new(), batch_records, port };
+        self.sides.push((tag.name.clone(), Box::new(side)));
     }
 
     fn find<T: Data>(&mut self, tag: &OutputTag<T>) -> Option<&mut Side<T>> {
@@ -100,12 +130,13 @@ impl Sides {
 
     pub(crate) fn push<T: Data>(&mut self, tag: &OutputTag<T>, record: Record<T>) {
         if let Some(side) = self.find(tag) {
-            side.records.push(record);
+            side.push(record);
         }
     }
 
-    pub(crate) fn ship(&mut self) {
-        self.sides.iter_mut().for_each(|(_, side)| side.ship());
+    /// Ships everything, and sends on what the way to other workers has collected.
+    pub(crate) fn flush(&mut self) {
+        self.sides.iter_mut().for_each(|(_, side)| side.flush());
     }
 
     pub(crate) fn downgrade(&mut self, time: Option<Time>) {

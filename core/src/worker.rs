@@ -62,17 +62,25 @@ impl Drop for RunningGuard {
 /// Results become visible only if all workers end without an error.
 ///
 /// # Errors
-/// The first error of any worker; a panic is an error that names its operator.
+/// The first error of any worker; a panic is an error that names its operator, if any was running.
 pub fn run<F>(job: &Arc<Job>, build: F) -> Result<()>
 where
     F: for<'scope> Fn(&Dataflow<'scope>) -> Result<()> + Send + Sync + 'static,
 {
+    start(job, Arc::new(build))
+}
+
+/// Puts the operators into the dataflow of a worker.
+type Build = Arc<dyn for<'scope> Fn(&Dataflow<'scope>) -> Result<()> + Send + Sync>;
+
+/// Runs a job whatever the type of its program, so that timely is compiled for it once.
+fn start(job: &Arc<Job>, build: Build) -> Result<()> {
     let config = match job.config().workers {
         1 if job.config().turns.is_none() => timely::Config::thread(),
         workers => timely::Config::process(workers),
     };
     let shared = Arc::clone(job);
-    let guards = timely::execute(config, move |worker| work(worker, &shared, &build))
+    let guards = timely::execute(config, move |worker| work(worker, &shared, &*build))
         .map_err(|message| Error::Start { message })?;
     for ended in guards.join() {
         if let Err(message) = ended {
@@ -83,10 +91,11 @@ where
 }
 
 /// The life of one worker.
-fn work<F>(worker: &mut Worker, job: &Arc<Job>, build: &F)
-where
-    F: for<'scope> Fn(&Dataflow<'scope>) -> Result<()>,
-{
+fn work(
+    worker: &mut Worker,
+    job: &Arc<Job>,
+    build: &dyn for<'scope> Fn(&Dataflow<'scope>) -> Result<()>,
+) {
     job.register_thread();
     let index = worker.index();
     let lived = catch_unwind(AssertUnwindSafe(|| {
@@ -102,8 +111,7 @@ where
         Ok(Ok(())) => {}
         Ok(Err(error)) => job.fail(error),
         Err(panic) => {
-            let operator = RUNNING.with_borrow_mut(Option::take);
-            let operator = operator.map_or_else(|| "(none)".to_owned(), |name| name.to_string());
+            let operator = RUNNING.with_borrow_mut(Option::take).map(|name| name.to_string());
             job.fail(Error::Panicked { operator, worker: index, message: message_of(&*panic) });
         }
     }

@@ -97,8 +97,10 @@ fn run(order: &[(EventTime, i64)], accumulation: Accumulation) -> Result<Panes> 
         let sum = |a: i64, b: i64| a + b;
         let sums = match accumulation {
             Accumulation::AtTheWatermark => windows.reduce(sum),
-            Accumulation::Accumulating => windows.trigger(Count(1)).reduce(sum),
-            Accumulation::Discarding => windows.trigger(Purging(Count(1))).reduce(sum),
+            Accumulation::Accumulating => windows.trigger(CountTrigger(1)).reduce(sum),
+            Accumulation::Discarding => {
+                windows.trigger(PurgingTrigger(CountTrigger(1))).reduce(sum)
+            }
         };
         sums.sink(sink.clone());
         Ok(())

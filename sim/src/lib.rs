@@ -27,6 +27,7 @@ mod world;
 mod source;
 mod watchdog;
 
+pub mod any;
 pub mod oracle;
 pub mod scenario;
 

@@ -1,20 +1,19 @@
 //! How operators are put into the dataflow: inlets, the shell around a logic, stateless stages.
 
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::{ParallelizationContract, Pipeline};
-use timely::dataflow::operators::generic::OperatorInfo;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::{Capability, Concatenate, InputCapability};
 use timely::progress::frontier::Antichain;
 use timely::progress::operate::FrontierInterest;
 
+use super::install::{Start, install, wakers};
 use super::output::in_pieces;
-use super::{Input, Logic, Output, Shell};
-use crate::credit::{Edge, Gate, Waiter};
+use super::{AnyLogic, Input, Logic, Output, Queue, Shell};
+use crate::credit::{Edge, Gate};
 use crate::dataflow::Dataflow;
 use crate::error::Result;
 use crate::exchange::{Route, Straight, flat_bytes};
@@ -141,15 +140,17 @@ pub fn forward<'scope, T: Data>(
     let (mut output, stream) = builder.new_output::<Batch<T>>();
     let running = Running::new(name);
     let most = dataflow.batch_records::<T>();
-    builder.build(move |_capabilities| {
-        move |_frontiers| {
+    let start: Start = Box::new(move |_capabilities| {
+        Box::new(move |_frontiers| {
             let _running = running.enter();
             let mut session = output.activate();
             drain(&mut |capability, batch| {
                 in_pieces(batch, most, |piece| session.give(capability, piece));
             });
-        }
+            false
+        })
     });
+    install(builder, start);
     Built { stream, gates }
 }
 
@@ -241,7 +242,10 @@ impl<'scope, T: ExchangeData> Inlet<'scope, T> {
 }
 
 type Attach<'scope> = Box<
-    dyn FnOnce(&mut OperatorBuilder<'scope, Time>) -> Box<dyn FnOnce(Capability<Time>, &mut Sides)>
+    dyn FnOnce(
+            &Dataflow<'scope>,
+            &mut OperatorBuilder<'scope, Time>,
+        ) -> Box<dyn FnOnce(Capability<Time>, &mut Sides)>
         + 'scope,
 >;
 
@@ -259,12 +263,14 @@ impl std::fmt::Debug for SideRequest<'_> {
 impl<'scope> SideRequest<'scope> {
     /// Returns a request for the side output with this tag; `built` is given its stream.
     pub fn new<T: Data>(tag: OutputTag<T>, built: impl FnOnce(Built<'scope, T>) + 'scope) -> Self {
-        let attach: Attach<'scope> = Box::new(move |builder| {
+        let attach: Attach<'scope> = Box::new(move |dataflow, builder| {
             let (output, stream) = builder.new_output::<Batch<T>>();
             let gate = Gate::default();
             built(Built::new(stream, gate.clone()));
+            let batch_records = dataflow.batch_records::<T>();
             Box::new(move |capability, sides| {
-                sides.add(&tag, Box::new(Output::new(output, Some(capability), gate)));
+                let output = Output::new(output, Some(capability), gate);
+                sides.add(&tag, Box::new(output), batch_records);
             })
         });
         SideRequest { attach }
@@ -306,7 +312,21 @@ impl<'scope, A: Data, B: Data> ShellBuilder<'scope, A, B> {
         L: Logic<Left = A, Right = B>,
     {
         dataflow.add(&self.uid, &self.name)?;
-        let logic = logic()?;
+        let running = Running::new(&self.name);
+        let logic = {
+            let _running = running.enter();
+            Box::new(logic()?)
+        };
+        Ok(self.put(dataflow, logic, running))
+    }
+
+    /// Puts an operator with this logic into the dataflow.
+    fn put<O: Data>(
+        self,
+        dataflow: &Dataflow<'scope>,
+        logic: AnyLogic<A, B, O>,
+        running: Running,
+    ) -> Built<'scope, O> {
         let job = Arc::clone(dataflow.job());
         let worker = dataflow.worker();
         let metrics = job.metrics().register(&self.uid, &self.name, worker, self.role);
@@ -316,17 +336,16 @@ impl<'scope, A: Data, B: Data> ShellBuilder<'scope, A, B> {
         let inputs = builder.shape().inputs();
         let summary = || summary(self.follows_input);
         let connection: Vec<_> = (0..inputs).map(|input| (input, summary())).collect();
-        let (output, stream) = builder.new_output_connection::<Batch<L::Out>, _>(connection);
+        let (output, stream) = builder.new_output_connection::<Batch<O>, _>(connection);
         let attached: Vec<_> =
-            self.sides.into_iter().map(|side| (side.attach)(&mut builder)).collect();
+            self.sides.into_iter().map(|side| (side.attach)(dataflow, &mut builder)).collect();
         let gate = Gate::default();
         let built = Built::new(stream, gate.clone());
         let info = builder.operator_info();
         let (activator, waiter) = wakers(dataflow, &info);
-        let running = Running::new(&self.name);
-        let batch_records = dataflow.batch_records::<L::Out>();
+        let batch_records = dataflow.batch_records::<O>();
         let batch_mode = job.batch_mode();
-        builder.build_reschedule(move |mut capabilities| {
+        let start: Start = Box::new(move |mut capabilities| {
             let mut sides = Sides::default();
             let mut of_sides = capabilities.split_off(1).into_iter();
             for attach in attached {
@@ -342,8 +361,7 @@ impl<'scope, A: Data, B: Data> ShellBuilder<'scope, A, B> {
                 right,
                 output,
                 sides,
-                queue: VecDeque::new(),
-                later: VecDeque::new(),
+                queue: Queue::default(),
                 buffer: Vec::new(),
                 batch_records,
                 epoch: Epoch(0),
@@ -360,19 +378,9 @@ impl<'scope, A: Data, B: Data> ShellBuilder<'scope, A, B> {
                 waiter,
                 wake_ms: None,
             };
-            move |frontiers| shell.activate(frontiers)
+            Box::new(move |frontiers| shell.activate(frontiers))
         });
-        Ok(built)
+        install(builder, start);
+        built
     }
-}
-
-/// Returns what wakes an operator, on its worker and from any thread.
-pub(crate) fn wakers(
-    dataflow: &Dataflow<'_>,
-    info: &OperatorInfo,
-) -> (timely::scheduling::Activator, Waiter) {
-    let worker = dataflow.scope().worker();
-    let activator = worker.activator_for(Rc::clone(&info.address));
-    let sync = worker.sync_activator_for(info.address.to_vec());
-    (activator, Waiter { operator: info.global_id, activator: sync })
 }

@@ -6,28 +6,6 @@ use crate::credit::Edge;
 use crate::record::{Batch, Data};
 use crate::time::{Epoch, Time};
 
-/// A batch of one of two inputs.
-pub(crate) enum Pull<A, B> {
-    Left(Batch<A>),
-    Right(Batch<B>),
-}
-
-/// A batch that has arrived and waits in the queue, with its stamp and its sender.
-pub(crate) struct Delivered<A, B> {
-    pub(crate) time: Time,
-    pub(crate) batch: Pull<A, B>,
-    pub(crate) from: usize,
-}
-
-impl<A, B> Delivered<A, B> {
-    pub(crate) fn records(&self) -> usize {
-        match &self.batch {
-            Pull::Left(batch) => batch.len(),
-            Pull::Right(batch) => batch.len(),
-        }
-    }
-}
-
 /// Takes a batch with its stamp and its sender.
 pub(crate) type Deliver<'a, T> = &'a mut dyn FnMut(Time, Batch<T>, usize);
 

@@ -52,12 +52,19 @@ impl<T: Data> Port<T> for Output<T> {
             self.dirty = true;
         }
     }
+
+    fn gate(&self) -> &Gate {
+        &self.gate
+    }
 }
 
 impl<T: Data> SidePort<T> for Output<T> {
     fn ship(&mut self, batch: &mut Batch<T>) {
         Port::ship(self, batch);
-        self.done();
+    }
+
+    fn done(&mut self) {
+        Output::done(self);
     }
 
     fn downgrade(&mut self, time: Option<Time>) {

@@ -19,29 +19,30 @@
 //! **Sources**: Flink's `SourceOperator`, FLIP-27; Watermarks in Stream Processing Systems,
 //! VLDB 2021, section 3.
 
-use std::cell::RefCell;
-use std::rc::Rc;
+mod build;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::scheduling::Activator;
 
-use super::build::{Stage, wakers};
+use super::Output;
 use super::idle::{Gossip, SplitWatermarks, Status};
+use super::origin::SplitReader;
 use super::output::in_pieces;
-use super::{Built, Output};
+use super::rate::Rate;
 use crate::context::Port;
-use crate::credit::{BUCKETS, Gate, Waiter};
-use crate::dataflow::Dataflow;
+use crate::credit::{BUCKETS, Waiter};
 use crate::error::{Error, Result};
 use crate::job::Job;
-use crate::metrics::{OperatorMetrics, Role};
+use crate::metrics::OperatorMetrics;
 use crate::record::{Batch, Data};
-use crate::source::{Poll, Reader, Source};
+use crate::source::Poll;
 use crate::time::{Epoch, Time};
 use crate::watermark::{WatermarkGenerator, of_stamp};
 use crate::worker::Running;
+
+pub use build::SourceBuilder;
 
 /// Gives every record of a batch its event time.
 pub type Assign<T> = Box<dyn FnMut(&mut Batch<T>)>;
@@ -62,132 +63,6 @@ impl<T> std::fmt::Debug for Strategy<T> {
     }
 }
 
-/// Reads one split through the stateless steps that follow the source.
-pub trait SplitReader<T> {
-    /// Appends what was made of up to `limit` records; returns how many were read.
-    ///
-    /// # Errors
-    /// Those of the reader.
-    fn poll(&mut self, out: &mut Batch<T>, limit: usize) -> Result<(Poll, usize)>;
-}
-
-/// A source with the stateless steps that follow it.
-pub trait Origin<T> {
-    /// Opens the splits that this worker reads.
-    ///
-    /// - `place`: the source's place in the plan, the same on all workers.
-    ///
-    /// # Errors
-    /// When the splits cannot be listed or opened.
-    fn open(
-        self: Box<Self>,
-        dataflow: &Dataflow<'_>,
-        place: usize,
-    ) -> Result<Vec<Box<dyn SplitReader<T>>>>;
-}
-
-/// A source without any steps behind it.
-#[derive(Debug)]
-pub struct Plain<S>(pub S);
-
-/// Reads a split of a [`Plain`] source.
-struct PlainReader<R>(R);
-
-impl<R: Reader> SplitReader<R::Item> for PlainReader<R> {
-    fn poll(&mut self, out: &mut Batch<R::Item>, limit: usize) -> Result<(Poll, usize)> {
-        let before = out.len();
-        let poll = self.0.poll(out, limit)?;
-        Ok((poll, out.len() - before))
-    }
-}
-
-impl<S: Source> Origin<S::Item> for Plain<S> {
-    fn open(
-        self: Box<Self>,
-        dataflow: &Dataflow<'_>,
-        place: usize,
-    ) -> Result<Vec<Box<dyn SplitReader<S::Item>>>> {
-        let (worker, workers) = (dataflow.worker(), dataflow.workers());
-        let splits = dataflow.job().shared("splits", place, || self.0.splits(workers))?;
-        let mine = splits.iter().skip(worker).step_by(workers);
-        mine.map(|split| {
-            let reader: Box<dyn SplitReader<S::Item>> = Box::new(PlainReader(self.0.open(split)?));
-            Ok(reader)
-        })
-        .collect()
-    }
-}
-
-/// A source with one more step behind it.
-pub struct Staged<A, B> {
-    /// The source so far.
-    pub origin: Box<dyn Origin<A>>,
-    /// The step.
-    pub stage: Stage<A, B>,
-}
-
-impl<A, B> std::fmt::Debug for Staged<A, B> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Staged").finish_non_exhaustive()
-    }
-}
-
-/// Reads a split of a [`Staged`] source; the splits of a worker share the step.
-struct StagedReader<A, B> {
-    reader: Box<dyn SplitReader<A>>,
-    stage: Rc<RefCell<Stage<A, B>>>,
-    read: Batch<A>,
-}
-
-impl<A, B> SplitReader<B> for StagedReader<A, B> {
-    fn poll(&mut self, out: &mut Batch<B>, limit: usize) -> Result<(Poll, usize)> {
-        let polled = self.reader.poll(&mut self.read, limit)?;
-        (self.stage.borrow_mut())(&mut self.read, out);
-        self.read.clear();
-        Ok(polled)
-    }
-}
-
-impl<A: Data, B: Data> Origin<B> for Staged<A, B> {
-    fn open(
-        self: Box<Self>,
-        dataflow: &Dataflow<'_>,
-        place: usize,
-    ) -> Result<Vec<Box<dyn SplitReader<B>>>> {
-        let stage = Rc::new(RefCell::new(self.stage));
-        let readers = self.origin.open(dataflow, place)?.into_iter();
-        Ok(readers
-            .map(|reader| {
-                let stage = Rc::clone(&stage);
-                let staged: Box<dyn SplitReader<B>> =
-                    Box::new(StagedReader { reader, stage, read: Vec::new() });
-                staged
-            })
-            .collect())
-    }
-}
-
-/// What is known of a source before it is built.
-pub struct SourceBuilder<T: Data> {
-    /// The stable identity.
-    pub uid: String,
-    /// What people call it.
-    pub name: String,
-    /// Where the records come from.
-    pub origin: Box<dyn Origin<T>>,
-    /// How they get event times and watermarks; `None` keeps the source's own event times and
-    /// makes no watermarks.
-    pub strategy: Option<Strategy<T>>,
-    /// Whether there is one watermark only, at the end.
-    pub batch_mode: bool,
-}
-
-impl<T: Data> std::fmt::Debug for SourceBuilder<T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SourceBuilder").field("uid", &self.uid).finish_non_exhaustive()
-    }
-}
-
 /// One split while it is read.
 struct ActiveSplit<T> {
     reader: Box<dyn SplitReader<T>>,
@@ -197,29 +72,6 @@ struct ActiveSplit<T> {
     /// When it may be polled again, by [`SourceShell::time`].
     due: Option<Duration>,
     finished: bool,
-}
-
-/// A limit on the records per second, as a bucket that fills with time.
-struct Rate {
-    per_second: f64,
-    allowed: f64,
-    filled: Instant,
-}
-
-impl Rate {
-    fn new(per_second: f64) -> Self {
-        Rate { per_second, allowed: 0.0, filled: Instant::now() }
-    }
-
-    /// Fills the bucket, to a tenth of a second's worth at the most, and returns what is in it.
-    fn fill(&mut self) -> usize {
-        let now = Instant::now();
-        let seconds = now.duration_since(self.filled).as_secs_f64();
-        let most = (self.per_second / 10.0).max(1.0);
-        self.allowed = (self.allowed + seconds * self.per_second).min(most);
-        self.filled = now;
-        self.allowed as usize
-    }
 }
 
 /// What an activation came to.
@@ -256,73 +108,6 @@ struct SourceShell<T: Data> {
     metrics: Arc<OperatorMetrics>,
     activator: Activator,
     waiter: Waiter,
-}
-
-impl<T: Data> SourceBuilder<T> {
-    /// Puts the source into the dataflow.
-    ///
-    /// # Errors
-    /// When the uid is taken, or the splits cannot be listed or opened.
-    pub fn build<'scope>(mut self, dataflow: &Dataflow<'scope>) -> Result<Built<'scope, T>> {
-        let place = dataflow.add(&self.uid, &self.name)?;
-        let job = Arc::clone(dataflow.job());
-        let (worker, workers) = (dataflow.worker(), dataflow.workers());
-        let name = self.name.clone();
-        let named =
-            |source: Error| Error::Operator { operator: name.clone(), source: Box::new(source) };
-        let readers = self.origin.open(dataflow, place).map_err(named)?;
-        let gossip = job.shared("gossip", place, || Ok(Gossip::new(workers)))?;
-        let now_ms = job.now_ms();
-        let splits = readers.into_iter().map(|reader| ActiveSplit {
-            reader,
-            generator: self.strategy.as_ref().map(|strategy| (strategy.generator)()),
-            last_ms: now_ms,
-            due: None,
-            finished: false,
-        });
-        let splits: Vec<_> = splits.collect();
-        let mut builder = OperatorBuilder::new(self.name.clone(), dataflow.scope());
-        let (output, stream) = builder.new_output::<Batch<T>>();
-        let gate = Gate::default();
-        let built = Built::new(stream, gate.clone());
-        let (activator, waiter) = wakers(dataflow, &builder.operator_info());
-        activator.activate();
-        let strategy = self.strategy.take();
-        let idleness = strategy.as_ref().and_then(|strategy| strategy.idleness);
-        let grid_ms =
-            i64::try_from(job.config().watermark_interval.as_millis()).unwrap_or(i64::MAX);
-        let rate = job.config().rate.map(|rate| Rate::new(rate as f64 / workers as f64));
-        let metrics = job.metrics().register(&self.uid, &self.name, worker, Role::Source);
-        let mut shell = SourceShell {
-            watermarks: SplitWatermarks::new(splits.len()),
-            splits,
-            start: Instant::now(),
-            turn: 0,
-            assign: strategy.and_then(|strategy| strategy.assign),
-            idleness_ms: idleness.map(|d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX)),
-            batch_mode: self.batch_mode,
-            gossip,
-            output: Output::new(output, None, gate),
-            made: Vec::new(),
-            batch_records: dataflow.batch_records::<T>(),
-            epoch: Epoch(0),
-            stamp: i64::MIN,
-            rate,
-            step: now_ms.div_euclid(grid_ms),
-            grid_ms,
-            running: Running::new(&self.name),
-            job,
-            worker,
-            metrics,
-            activator,
-            waiter,
-        };
-        builder.build_reschedule(move |mut capabilities| {
-            shell.output.capability = capabilities.pop();
-            move |_frontiers| shell.activate()
-        });
-        Ok(built)
-    }
 }
 
 impl<T: Data> SourceShell<T> {
@@ -388,8 +173,7 @@ impl<T: Data> SourceShell<T> {
             if let Some(rate) = &mut self.rate {
                 limit = limit.min(rate.fill());
                 if limit == 0 {
-                    let seconds = (1.0 / rate.per_second).max(0.001);
-                    return Ok(Outcome::Pending(Duration::from_secs_f64(seconds)));
+                    return Ok(Outcome::Pending(rate.pause()));
                 }
             }
             let Some(split) = self.next_split(began) else { return Ok(self.nothing_to_read()) };
@@ -445,7 +229,7 @@ impl<T: Data> SourceShell<T> {
         }
         self.metrics.records_in.add(read as u64);
         if let Some(rate) = &mut self.rate {
-            rate.allowed -= read as f64;
+            rate.take(read);
         }
         if self.idleness_ms.is_some() {
             split.last_ms = self.job.now_ms();

@@ -11,12 +11,13 @@ use highwater_operators::process::{KeyedProcessFunction, ProcessContext};
 use highwater_operators::stream::{DataStream, Named, Processed};
 use highwater_operators::watermarks::Watermarks;
 use highwater_operators::window::{
-    AggregateFunction, ContinuousEventTime, Count, ProcessFn, Purging, Session, Sliding,
+    AggregateFunction, Assigned, ContinuousEventTime, Count, ProcessFn, Session, Sliding,
     TimeWindow, TriggerChoice, Tumbling, WindowResult, WindowedStream, Windows as WindowsOf,
 };
 
 use super::graph::{Firing, Graph, Op, WindowPlan, Windows};
 use super::model::{added, dynamic_gap, flat_mapped, kept, mapped, of_window};
+use crate::any::{AnyTrigger, AnyWindows, Keeping};
 use crate::source::{Pace, Scripted};
 use crate::world::Item;
 
@@ -95,11 +96,12 @@ fn windowed<'scope, F: Fn(&Item) -> u64 + 'static>(
 ) -> (Stream<'scope>, Option<Stream<'scope>>) {
     match plan.windows {
         Windows::Tumbling { size, offset } => {
-            let windows = Tumbling::of(ms(size)).offset_ms(offset);
-            fired(keyed.window(windows), plan, uid)
+            let windows = AnyWindows::new(Tumbling::of(ms(size)).offset_ms(offset));
+            fired(keyed.window(Assigned(windows)), plan, uid)
         }
         Windows::Sliding { size, slide } => {
-            fired(keyed.window(Sliding::of(ms(size), ms(slide))), plan, uid)
+            let windows = AnyWindows::new(Sliding::of(ms(size), ms(slide)));
+            fired(keyed.window(Assigned(windows)), plan, uid)
         }
         Windows::Session { gap } => fired(keyed.window(Session::gap(ms(gap))), plan, uid),
         Windows::DynamicSession { most } => {
@@ -119,14 +121,13 @@ where
     A: WindowsOf<Item>,
 {
     let windows = windows.allowed_lateness(ms(plan.lateness));
-    match plan.firing {
-        Firing::AtEnd => summed(windows, plan, uid),
-        Firing::Count(n) => summed(windows.trigger(Count(n)), plan, uid),
-        Firing::PurgingCount(n) => summed(windows.trigger(Purging(Count(n))), plan, uid),
-        Firing::Every(interval) => {
-            summed(windows.trigger(ContinuousEventTime::of(ms(interval))), plan, uid)
-        }
-    }
+    let trigger = match plan.firing {
+        Firing::AtEnd => return summed(windows, plan, uid),
+        Firing::Count(n) | Firing::PurgingCount(n) => Keeping::Count(Count(n)),
+        Firing::Every(interval) => Keeping::Every(ContinuousEventTime::of(ms(interval))),
+    };
+    let trigger = AnyTrigger::new(trigger, matches!(plan.firing, Firing::PurgingCount(_)));
+    summed(windows.trigger(trigger), plan, uid)
 }
 
 fn summed<'scope, F, A, G>(

@@ -21,9 +21,9 @@ use highwater_operators::window::general::GeneralWindows;
 use highwater_operators::window::session::SessionWindows;
 use highwater_operators::window::{
     AggregateFunction, Assigner, AtEnd, ContinuousEventTime, Count, Global, ProcessFn,
-    ProcessWindowFunction, Purging, Session, SessionAssigner, TimeWindow, Trigger, WindowOptions,
-    Windowed,
+    ProcessWindowFunction, Session, TimeWindow, Trigger, WindowOptions, Windowed,
 };
+use highwater_sim::any::{AnySessions, AnyTrigger, AnyWindows, Keeping};
 use highwater_sim::oracle::{self, Fired, Gap, TimeDomain, TriggerKind, Window, WindowSpec};
 use highwater_state::Backend;
 
@@ -82,40 +82,30 @@ where
     W: WindowFunction<String, Item, Out = Out> + Clone,
 {
     let purging = spec.trigger.purging;
-    match &spec.trigger.kind {
-        TriggerKind::EventTime if !purging && has_grid(spec) => Box::new(Agreeing {
-            first: aligned(spec, function()),
-            second: with_trigger(spec, AtEnd::EventTime, function()),
-        }),
-        TriggerKind::EventTime => may_purge(spec, AtEnd::EventTime, function()),
-        TriggerKind::ProcessingTime => may_purge(spec, AtEnd::ProcessingTime, function()),
-        TriggerKind::Never => may_purge(spec, AtEnd::Never, function()),
-        TriggerKind::Count(n) => may_purge(spec, Count(*n), function()),
+    let trigger = match &spec.trigger.kind {
+        TriggerKind::EventTime => Keeping::AtEnd(AtEnd::EventTime),
+        TriggerKind::ProcessingTime => Keeping::AtEnd(AtEnd::ProcessingTime),
+        TriggerKind::Never => Keeping::AtEnd(AtEnd::Never),
+        TriggerKind::Count(n) => Keeping::Count(Count(*n)),
         TriggerKind::ContinuousEventTime(interval) => {
-            may_purge(spec, ContinuousEventTime::of(millis(*interval)), function())
+            Keeping::Every(ContinuousEventTime::of(millis(*interval)))
         }
         TriggerKind::Composite(composite) => {
-            with_trigger(spec, Combined { composite: composite.clone(), purging }, function())
+            let combined = Combined { composite: composite.clone(), purging };
+            return with_trigger(spec, combined, function());
         }
+    };
+    let subject = with_trigger(spec, AnyTrigger::new(trigger, purging), function());
+    if matches!(spec.trigger.kind, TriggerKind::EventTime) && !purging && has_grid(spec) {
+        return Box::new(Agreeing { first: aligned(spec, function()), second: subject });
     }
+    subject
 }
 
 /// Says whether the windows stand on a grid of event time.
 fn has_grid(spec: &Spec) -> bool {
     use oracle::Assigner::{Sliding, Tumbling};
     spec.time == TimeDomain::Event && matches!(spec.assigner, Tumbling { .. } | Sliding { .. })
-}
-
-fn may_purge<G, W>(spec: &Spec, trigger: G, function: W) -> Subject
-where
-    G: Trigger<Item> + Clone,
-    W: WindowFunction<String, Item, Out = Out> + Clone,
-{
-    if spec.trigger.purging {
-        with_trigger(spec, Purging(trigger), function)
-    } else {
-        with_trigger(spec, trigger, function)
-    }
 }
 
 fn with_trigger<G, W>(spec: &Spec, trigger: G, function: W) -> Subject
@@ -125,24 +115,23 @@ where
 {
     use oracle::Assigner::{Global as Whole, Session as Silence, Sliding, Tumbling};
     let processing = spec.time == TimeDomain::Processing;
-    match &spec.assigner {
-        Tumbling { size, offset } => {
-            general(spec, tumbling(*size, *offset, spec.time), trigger, function)
-        }
+    let windows = match &spec.assigner {
+        Tumbling { size, offset } => AnyWindows::new(tumbling(*size, *offset, spec.time)),
         Sliding { size, slide, offset } => {
-            general(spec, sliding(*size, *slide, *offset, spec.time), trigger, function)
+            AnyWindows::new(sliding(*size, *slide, *offset, spec.time))
         }
-        Whole => general(spec, Global, trigger, function),
+        Whole => AnyWindows::new(Global),
         Silence { gap: Gap::Fixed(gap) } => {
             let session = Session::gap(millis(*gap));
             let session = if processing { session.processing_time() } else { session };
-            sessions(spec, session, trigger, function)
+            return sessions(spec, AnySessions::new(session), trigger, function);
         }
         Silence { gap: Gap::PerRecord(rule) } => {
             assert!(!processing, "no case has gaps by record in processing time");
-            sessions(spec, RuledSession::new(rule), trigger, function)
+            return sessions(spec, AnySessions::new(RuledSession::new(rule)), trigger, function);
         }
-    }
+    };
+    general(spec, windows, trigger, function)
 }
 
 fn key(item: &Item) -> String {
@@ -182,9 +171,8 @@ where
     })
 }
 
-fn general<A, G, W>(spec: &Spec, assigner: A, trigger: G, function: W) -> Subject
+fn general<G, W>(spec: &Spec, assigner: AnyWindows<Item>, trigger: G, function: W) -> Subject
 where
-    A: Assigner<Item> + Clone,
     G: Trigger<Item> + Clone,
     W: WindowFunction<String, Item, Out = Out> + Clone,
 {
@@ -197,9 +185,8 @@ where
     })
 }
 
-fn sessions<A, G, W>(spec: &Spec, assigner: A, trigger: G, function: W) -> Subject
+fn sessions<G, W>(spec: &Spec, assigner: AnySessions<Item>, trigger: G, function: W) -> Subject
 where
-    A: SessionAssigner<Item> + Clone,
     G: Trigger<Item> + Clone,
     W: WindowFunction<String, Item, Out = Out> + Clone,
 {
