@@ -298,7 +298,7 @@ where
                 };
                 let bounds = (window.start, event_time);
                 stacks.advance(bounds, self.known.range(places), &visit, function);
-                stacks.emit(function, &mut fire);
+                stacks.emit(function, fire);
             }
         }
         cx.count_fired(fired);
