@@ -66,6 +66,10 @@ pub trait KeyedTable<K: Key, N: Namespace, V: StateValue>: 'static {
     /// Opens a namespace for several accesses in a row, which is cheaper than one by one.
     fn space(&mut self, namespace: &N) -> Self::Space<'_>;
 
+    /// Makes room in a new namespace for about as many values as another one has, which saves
+    /// growing it bit by bit. A hint: nothing depends on it.
+    fn make_room(&mut self, _namespace: &N, _alike: &N) {}
+
     /// Returns the value of a key.
     fn get(&self, key: Hashed<'_, K>, namespace: &N) -> Option<&V>;
 

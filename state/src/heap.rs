@@ -206,6 +206,15 @@ impl<K: Key, N: Namespace, V: StateValue> KeyedTable<K, N, V> for HeapTable<K, N
         }
     }
 
+    fn make_room(&mut self, namespace: &N, alike: &N) {
+        let (Err(place), Ok(alike)) = (self.find(namespace), self.find(alike)) else { return };
+        let sizes: Vec<usize> = self.spaces[alike].1.groups.iter().map(HashTable::len).collect();
+        let opened = self.open(place, namespace);
+        for (group, size) in self.spaces[opened].1.groups.iter_mut().zip(sizes) {
+            group.reserve(size, |(k, _)| stable_hash(k));
+        }
+    }
+
     #[inline]
     fn get(&self, key: Hashed<'_, K>, namespace: &N) -> Option<&V> {
         let (_, space) = &self.spaces[self.find(namespace).ok()?];

@@ -145,6 +145,9 @@ where
         if fate != Fate::Skipped
             && let Err(place) = self.known.binary_search(&first)
         {
+            if let Some(before) = place.checked_sub(1).and_then(|place| self.known.get(place)) {
+                self.table.make_room(&first, before);
+            }
             self.known.insert(place, first);
         }
     }
