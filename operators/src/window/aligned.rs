@@ -42,6 +42,9 @@ use super::slices::Slices;
 use super::time_window::TimeWindow;
 use super::two_stacks::TwoStacks;
 
+/// How much may fire at once, a result per key; a group fires as a whole.
+const BURST_BYTES: u64 = 64 * 1024;
+
 /// What is to be done with the records of a slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
@@ -87,6 +90,8 @@ where
     fired_until: i128,
     /// The next group of the window that is firing.
     next_group: usize,
+    /// How many keys have fired since the operator was last called.
+    fired: u64,
     /// One for each key group if windows have many slices.
     stacks: Vec<TwoStacks<K, W::Acc>>,
     groups: KeyGroups,
@@ -127,6 +132,7 @@ where
             current: Current::NONE,
             fired_until: i128::MIN,
             next_group: 0,
+            fired: 0,
             stacks: (0..stacks).map(|_| TwoStacks::new()).collect(),
             groups: backend.key_groups(),
             range,
@@ -238,6 +244,7 @@ where
     /// instant of the first that was left.
     fn fire_due(&mut self, cx: &mut Context<'_, W::Out>) -> Option<i64> {
         let mut stop = false;
+        self.fired = 0;
         while let Some(end) = self.next_end() {
             let window = self.slices.window(end);
             if stop || !self.fire_window(&window, cx) {
@@ -246,11 +253,18 @@ where
             self.fired_until = end;
             self.next_group = 0;
             self.remove_gone();
-            stop = cx.should_yield();
+            stop = self.should_yield(cx);
         }
         self.fired_until = self.fired_until.max(i128::from(self.life.watermark) + 1);
         self.remove_gone();
         None
+    }
+
+    /// Returns whether it is time to stop, or whoever comes next should work on what has fired while
+    /// it is still in the processor's cache, and in memory that can be used again.
+    fn should_yield(&self, cx: &mut Context<'_, W::Out>) -> bool {
+        let bytes = self.fired.saturating_mul(size_of::<Record<W::Out>>() as u64);
+        bytes >= BURST_BYTES || cx.should_yield()
     }
 
     /// Fires a window for the groups that are left; returns whether it came to the last.
@@ -264,7 +278,7 @@ where
                 self.next_group += 1;
                 self.next_group < self.range.count()
             };
-            if !more || cx.should_yield() {
+            if !more || self.should_yield(cx) {
                 return !more;
             }
         }
@@ -279,6 +293,7 @@ where
             function.fire(&key, window, &acc, &mut |out| cx.emit(event_time, out));
         });
         cx.count_fired(fired);
+        self.fired += fired;
         more
     }
 
@@ -305,6 +320,7 @@ where
             }
         }
         cx.count_fired(fired);
+        self.fired += fired;
     }
 
     /// Removes the slices whose last window has fired and is gone.
