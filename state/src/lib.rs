@@ -32,5 +32,5 @@ pub mod codec;
 pub use backend::{Backend, Hashed, Namespace, StateValue};
 pub use descriptor::TableDescriptor;
 pub use snapshot::{Migration, StateFormat, StateReader};
-pub use table::{Space, Table};
+pub use table::{KeyedSpace, Space, Table};
 pub use timer::Timers;
