@@ -15,7 +15,7 @@ use highwater_core::key::Key;
 use highwater_core::record::{Batch, Data, ExchangeData};
 use highwater_core::shell::Logic;
 use highwater_core::time::EventTime;
-use highwater_state::{Hashed, KeyedSpace, Space, StateValue, Table};
+use highwater_state::{KeyedSpace, Space, StateValue, Table};
 
 use crate::key_by::KeyedStream;
 use crate::keys::Keys;
@@ -175,6 +175,27 @@ struct Rolling<K, T, V, R, F, C, A, M> {
     types: PhantomData<(K, T, V, R)>,
 }
 
+/// Changes the value of the key of each record, and emits what comes of it.
+fn roll<K: Key, T, V: StateValue, R: Data>(
+    mut space: impl KeyedSpace<K, V>,
+    keys: &Keys<K>,
+    batch: &mut Batch<T>,
+    (create, add, result): (impl Fn() -> V, impl Fn(&mut V, T), impl Fn(&K, &V) -> Option<R>),
+    end: &mut End,
+    cx: &mut Context<'_, R>,
+) {
+    for (i, (event_time, value)) in drain(batch).enumerate() {
+        let key = keys.at(i, &mut space);
+        let stored = space.get_or_insert_with(key, &create);
+        add(stored, value);
+        if end.batch_mode {
+            end.latest = end.latest.max(event_time);
+        } else if let Some(result) = result(key.key, stored) {
+            cx.emit(event_time, result);
+        }
+    }
+}
+
 impl<K, T, V, R, F, C, A, M> Logic for Rolling<K, T, V, R, F, C, A, M>
 where
     K: Key,
@@ -191,31 +212,12 @@ where
     type Out = R;
 
     fn left(&mut self, batch: &mut Batch<T>, cx: &mut Context<'_, R>) {
-        let Rolling { table, key, create, add, result, end, keys, .. } = self;
-        let mut step = |key: &K, stored: &mut V, event_time: EventTime, value: T| {
-            add(stored, value);
-            if end.batch_mode {
-                end.latest = end.latest.max(event_time);
-            } else if let Some(result) = result(key, stored) {
-                cx.emit(event_time, result);
-            }
-        };
+        self.keys.read(batch, &*self.key);
+        let Rolling { table, create, add, result, end, keys, .. } = self;
+        let functions = (&*create, &*add, &*result);
         match table.space(&()) {
-            Space::Heap(mut space) => {
-                for (event_time, value) in drain(batch) {
-                    let key = key(&value);
-                    let stored = space.get_or_insert_with(Hashed::new(&key), &*create);
-                    step(&key, stored, event_time, value);
-                }
-            }
-            Space::Cached(mut space) => {
-                keys.read(batch, &**key);
-                for (i, (event_time, value)) in drain(batch).enumerate() {
-                    let key = keys.at(i, &mut space);
-                    let stored = space.get_or_insert_with(key, &*create);
-                    step(key.key, stored, event_time, value);
-                }
-            }
+            Space::Heap(space) => roll(space, keys, batch, functions, end, cx),
+            Space::Cached(space) => roll(space, keys, batch, functions, end, cx),
         }
     }
 

@@ -350,6 +350,14 @@ impl<'a, K: Key, V: StateValue> HeapSpace<'a, K, V> {
 
 impl<K: Key, V: StateValue> KeyedSpace<K, V> for HeapSpace<'_, K, V> {
     #[inline]
+    fn prefetch(&mut self, keys: &[(K, u64)]) {
+        let near = |(key, hash): &&(K, u64)| {
+            self.groups[self.index(*hash)].is_live(Hashed { key, hash: *hash })
+        };
+        std::hint::black_box(keys.iter().filter(near).count());
+    }
+
+    #[inline]
     fn get_or_insert_with(&mut self, key: Hashed<'_, K>, make: impl FnOnce() -> V) -> &mut V {
         let index = self.index(key.hash);
         self.groups[index].upsert(key, make)

@@ -312,11 +312,11 @@ pub enum Space<'a, K, N: std::fmt::Debug, V> {
 
 /// What can be done with an open namespace.
 pub trait KeyedSpace<K: Key, V: StateValue> {
-    /// Reads the values of several keys at once, for accesses that follow soon. In memory there is
-    /// nothing to do: the processor looks ahead by itself.
+    /// Brings the values of several keys near, for accesses that follow soon: their cache misses, or
+    /// their reads of the store, are done together.
     ///
     /// - `keys`: each with its hash.
-    fn prefetch(&mut self, _keys: &[(K, u64)]) {}
+    fn prefetch(&mut self, keys: &[(K, u64)]);
 
     /// Returns the value of a key to be changed, made by `make` if there is none.
     fn get_or_insert_with(&mut self, key: Hashed<'_, K>, make: impl FnOnce() -> V) -> &mut V;

@@ -121,6 +121,12 @@ impl<K: Key, V: StateValue> Group<K, V> {
         self.past.as_ref()?.below.as_ref()
     }
 
+    /// Returns whether a key is in the live table.
+    #[inline]
+    pub(crate) fn is_live(&self, key: Hashed<'_, K>) -> bool {
+        self.live.find(key.hash, |(k, _)| k == key.key).is_some()
+    }
+
     #[inline]
     pub(crate) fn get(&self, key: Hashed<'_, K>) -> Option<&V> {
         match self.live.find(key.hash, |(k, _)| k == key.key) {
