@@ -12,11 +12,19 @@ use highwater_core::error::Result;
 use highwater_core::key::Key;
 use highwater_core::record::{Data, ExchangeData};
 use highwater_core::time::EventTime;
+use highwater_state::aggregating::{AggregateFunction, Aggregating};
+use highwater_state::list::List;
+use highwater_state::map::Map;
+use highwater_state::reducing::Reducing;
+use highwater_state::ttl::Now;
+use highwater_state::value::Value;
 use highwater_state::{Backend, Hashed, StateValue, Timers};
 
 use crate::connect::{CoProcess, KeyedCoProcessFunction};
 use crate::key_by::KeyedStream;
-use crate::keyed_state::{States, ValueState};
+use crate::keyed_state::{
+    AggregatingState, Current, ListState, MapState, ReducingState, States, ValueState,
+};
 use crate::stream::Processed;
 
 /// What happens to the records and timers of a key, after Flink's `KeyedProcessFunction`.
@@ -85,6 +93,7 @@ pub struct ProcessContext<'a, 'b, K: Key, O: Data> {
     pub(crate) cx: &'a mut Context<'b, O>,
     pub(crate) key: Hashed<'a, K>,
     pub(crate) event_time: EventTime,
+    pub(crate) now: Now,
     pub(crate) states: &'a mut States<K>,
     pub(crate) timers: &'a mut ProcessTimers<K>,
 }
@@ -127,22 +136,61 @@ impl<K: Key, O: Data> ProcessContext<'_, '_, K, O> {
     /// Returns the value of a state for the current key.
     #[must_use]
     pub fn get<V: StateValue>(&mut self, state: ValueState<V>) -> Option<&V> {
-        self.states.get(state, self.key)
+        self.states.of(state, self.key, self.now).into_ref()
     }
 
     /// Returns the value of a state for the current key, to be changed; made by default first.
     pub fn get_mut<V: StateValue + Default>(&mut self, state: ValueState<V>) -> &mut V {
-        self.states.get_mut(state, self.key)
+        self.states.of(state, self.key, self.now).into_mut()
     }
 
     /// Stores the value of a state for the current key.
     pub fn set<V: StateValue>(&mut self, state: ValueState<V>, value: V) {
-        self.states.set(state, self.key, value);
+        self.value(state).set(value);
     }
 
     /// Takes the value of a state for the current key, and leaves none.
     pub fn take<V: StateValue>(&mut self, state: ValueState<V>) -> Option<V> {
-        self.states.take(state, self.key)
+        self.value(state).take()
+    }
+
+    /// Opens the value of a state for the current key.
+    #[must_use]
+    pub fn value<V: StateValue>(&mut self, state: ValueState<V>) -> Current<'_, K, Value<V>> {
+        self.states.of(state, self.key, self.now)
+    }
+
+    /// Opens the list of a state for the current key.
+    #[must_use]
+    pub fn list<V: StateValue>(&mut self, state: ListState<V>) -> Current<'_, K, List<V>> {
+        self.states.of(state, self.key, self.now)
+    }
+
+    /// Opens the map of a state for the current key.
+    #[must_use]
+    pub fn map<U: StateValue + Ord, V: StateValue>(
+        &mut self,
+        state: MapState<U, V>,
+    ) -> Current<'_, K, Map<U, V>> {
+        self.states.of(state, self.key, self.now)
+    }
+
+    /// Opens what is reduced for the current key.
+    #[must_use]
+    pub fn reducing<V: StateValue>(
+        &mut self,
+        state: ReducingState<V>,
+    ) -> Current<'_, K, Reducing<V>> {
+        self.states.of(state, self.key, self.now)
+    }
+
+    /// Opens what is aggregated for the current key.
+    #[must_use]
+    pub fn aggregating<T: 'static, A: AggregateFunction<T>>(
+        &mut self,
+        state: AggregatingState<T, A>,
+    ) -> Current<'_, K, Aggregating<T, A>> {
+        self.states.of(state, self.key, self.now)
     }
 
     /// Sets a timer for the current key that fires when the watermark reaches `time`, in ms. The

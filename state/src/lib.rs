@@ -22,6 +22,17 @@ pub mod memory;
 
 pub mod timer;
 
+pub mod ttl;
+mod expiring;
+mod cell;
+pub mod value;
+pub mod list;
+pub mod map;
+pub mod reducing;
+pub mod aggregating;
+pub mod keyed;
+pub mod operator;
+
 pub mod snapshot;
 pub mod schema;
 pub mod format;
@@ -29,8 +40,16 @@ pub mod format;
 #[cfg(feature = "abomonation")]
 pub mod codec;
 
+pub use aggregating::{AggregateFunction, AggregatingState, AggregatingStateDescriptor};
 pub use backend::{Backend, Hashed, Namespace, StateValue};
 pub use descriptor::TableDescriptor;
+pub use keyed::{Current, KeyedStates};
+pub use list::{ListState, ListStateDescriptor};
+pub use map::{MapState, MapStateDescriptor};
+pub use operator::{BroadcastState, OperatorListDescriptor, OperatorListState, Redistribution};
+pub use reducing::{ReducingState, ReducingStateDescriptor};
 pub use snapshot::{Migration, StateFormat, StateReader};
 pub use table::{Space, Table};
 pub use timer::Timers;
+pub use ttl::StateTtlConfig;
+pub use value::{ValueState, ValueStateDescriptor};

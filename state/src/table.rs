@@ -17,9 +17,10 @@ use highwater_core::key::{Key, KeyGroupRange, KeyGroups};
 
 use crate::backend::{Hashed, Namespace, StateValue};
 use crate::cached::{CachedSpace, CachedTable};
-use crate::descriptor::Keep;
+use crate::descriptor::Expiry;
+use crate::expiring::Limit;
 use crate::format::FormatError;
-use crate::heap::{FrozenTable, HeapSpace, HeapTable};
+use crate::heap::{FrozenTable, HeapSpace, HeapTable, Walk};
 use crate::snapshot::StateFormat;
 
 /// How many groups are looked at when an operator folds.
@@ -38,7 +39,7 @@ pub struct Table<K, N: std::fmt::Debug, V> {
     pub(crate) rows: Rows<K, N, V>,
     /// How it is encoded; `None` if it never is.
     pub(crate) format: Option<Arc<StateFormat<N, K, V>>>,
-    pub(crate) keep: Option<Keep<V>>,
+    pub(crate) expiry: Option<Expiry<V>>,
 }
 
 impl<K, N: std::fmt::Debug, V> std::fmt::Debug for Table<K, N, V> {
@@ -152,6 +153,21 @@ impl<K: Key, N: Namespace, V: StateValue> Table<K, N, V> {
         }
     }
 
+    /// Passes a few values of a namespace to `visit`, others on each call; none of those in a store,
+    /// which removes what has expired itself.
+    pub(crate) fn walk(
+        &self,
+        namespace: &N,
+        at: &mut Walk,
+        entries: usize,
+        visit: impl FnMut(&K, &V),
+    ) {
+        match &self.rows {
+            Rows::Heap(table) => table.walk(namespace, at, entries, visit),
+            Rows::Cached(_) => {}
+        }
+    }
+
     /// Removes all values of a namespace.
     pub fn clear(&mut self, namespace: &N) {
         match &mut self.rows {
@@ -177,6 +193,7 @@ impl<K: Key, N: Namespace, V: StateValue> Table<K, N, V> {
         let Some(format) = &self.format else {
             panic!("state {:?} was not made to be frozen (Backend::durable)", self.name)
         };
+        let expired = self.expiry.map(|(ttl, used)| (ttl.limit_at_cut(cut), used));
         let frozen: Box<dyn FrozenState> = match &mut self.rows {
             Rows::Heap(table) => {
                 let table = table.freeze(cut.kind.track);
@@ -186,11 +203,11 @@ impl<K: Key, N: Namespace, V: StateValue> Table<K, N, V> {
                     delta: cut.kind.delta && table.is_tracked(),
                     floor: cut.watermark,
                     table,
-                    keep: self.keep.clone().map(|keep| (keep, cut.now_ms)),
+                    expired,
                 })
             }
             Rows::Cached(table) => match table.freeze(cut.watermark, &self.name) {
-                Ok(frozen) => Box::new(frozen),
+                Ok(frozen) => Box::new(frozen.without(expired.map(|(limit, _)| limit))),
                 Err(error) => panic!("the state store failed: {}", error.sentence()),
             },
         };
@@ -256,8 +273,8 @@ struct FrozenHeap<K, N, V> {
     delta: bool,
     floor: i64,
     table: FrozenTable<K, N, V>,
-    /// Which values are worth keeping, and at which instant.
-    keep: Option<(Keep<V>, i64)>,
+    /// Which values have expired, and how their last use is read.
+    expired: Option<(Limit, fn(&V) -> i64)>,
 }
 
 impl<K: Key, N: Namespace, V: StateValue> FrozenState for FrozenHeap<K, N, V> {
@@ -266,8 +283,10 @@ impl<K: Key, N: Namespace, V: StateValue> FrozenState for FrozenHeap<K, N, V> {
     }
 
     fn encode(self: Box<Self>) -> Result<EncodedState> {
-        let FrozenHeap { name, format, delta, floor, table, keep } = *self;
-        let keep = |value: &V| keep.as_ref().is_none_or(|(keep, now_ms)| keep(value, *now_ms));
+        let FrozenHeap { name, format, delta, floor, table, expired } = *self;
+        let keep = |value: &V| {
+            expired.as_ref().is_none_or(|(limit, used)| !limit.has_expired(used(value)))
+        };
         let (part, slots) = table.encode(&format, delta, floor, &keep).map_err(Error::state)?;
         Ok(EncodedState { state: name, part, slots })
     }
