@@ -286,6 +286,9 @@ impl<K: Key, N: Namespace, V: StateValue> Table<K, N, V> {
     }
 }
 
+/// Which values have expired, and how their last use is read.
+type Expired<V> = (Limit, fn(&V) -> i64);
+
 /// A table in memory as it was when it was frozen.
 struct FrozenHeap<K, N, V> {
     name: String,
@@ -293,8 +296,7 @@ struct FrozenHeap<K, N, V> {
     delta: bool,
     floor: i64,
     table: FrozenTable<K, N, V>,
-    /// Which values have expired, and how their last use is read.
-    expired: Option<(Limit, fn(&V) -> i64)>,
+    expired: Option<Expired<V>>,
 }
 
 impl<K: Key, N: Namespace, V: StateValue> FrozenState for FrozenHeap<K, N, V> {
