@@ -173,7 +173,17 @@ fn every_kind_of_state_gives_the_same_in_memory_and_above_a_store() -> Result<()
             })?;
             let mut results = results.take_values();
             results.sort();
-            assert_eq!(results, expected, "{workers} workers, in a store: {in_store}");
+            assert_eq!(results.len(), expected.len());
+            for (mut report, mut expected) in results.into_iter().zip(expected.clone()) {
+                if workers > 1 {
+                    // The workers read side by side: there is no order of the sales of a shop.
+                    for report in [&mut report, &mut expected] {
+                        report.prices.sort_unstable();
+                        report.last = 0;
+                    }
+                }
+                assert_eq!(report, expected, "{workers} workers, in a store: {in_store}");
+            }
         }
     }
     Ok(())

@@ -142,7 +142,15 @@ impl<K: Key, X: StateValue> ExpiringTable<K, X> {
     /// Stores the value of a key.
     pub(crate) fn set(&mut self, key: Hashed<'_, K>, now: Now, value: X) {
         let (_, stamp) = self.begin(now);
-        self.table.insert(key, &(), Expiring::new(stamp, value));
+        let mut value = Some(Expiring::new(stamp, value));
+        let found = self.table.get_or_insert_with(key, &(), || match value.take() {
+            Some(value) => value,
+            None => unreachable!("a value is made once"),
+        });
+        if let Some(Expiring { value, .. }) = value {
+            found.value = value;
+            found.touch(stamp);
+        }
     }
 
     /// Takes the value of a key.
@@ -185,7 +193,7 @@ impl<K: Key, X: Elements> ExpiringTable<K, X> {
             whole.value.retain_alive(limit);
             if self.ttl.updates_on_read() {
                 whole.value.touch_all(stamp);
-                whole.touch_part(stamp);
+                whole.touch(stamp);
             }
             if whole.value.holds_nothing() {
                 self.table.remove(key, &());

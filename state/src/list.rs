@@ -95,7 +95,7 @@ impl<K: Key, V: StateValue> Current<'_, K, List<V>> {
                 let (limit, stamp) = lists.begin(self.now);
                 let empty = || Expiring::new(stamp, Vec::new());
                 let list = lists.table.get_or_insert_with(self.key, &(), empty);
-                list.touch_part(stamp);
+                list.touch(stamp);
                 for value in values {
                     if list.value.len() == list.value.capacity() {
                         list.value.retain_alive(limit);

@@ -97,7 +97,7 @@ impl<K: Key, U: StateValue + Ord, V: StateValue> ExpiringTable<K, Entries<U, V>>
         }
         if self.ttl.updates_on_read() && used != stamp {
             let map = self.table.get_mut(key, &())?;
-            map.touch_part(stamp);
+            map.touch(stamp);
             map.value.get_mut(entry)?.touch(stamp);
         }
         self.table.get(key, &())?.value.get(entry).map(|found| &found.value)
@@ -113,7 +113,7 @@ impl<K: Key, U: StateValue + Ord, V: StateValue> ExpiringTable<K, Entries<U, V>>
         let (limit, stamp) = self.begin(now);
         let (swept, returns_expired) = (self.ttl.swept(), self.ttl.returns_expired());
         let map = self.table.get_or_insert_with(key, &(), || Expiring::new(stamp, BTreeMap::new()));
-        map.touch_part(stamp);
+        map.touch(stamp);
         sweep_after(&mut map.value, &entry, limit, swept);
         if !returns_expired && map.value.get(&entry).is_some_and(|e| limit.has_expired(e.used())) {
             map.value.remove(&entry);

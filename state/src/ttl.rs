@@ -20,7 +20,8 @@
 //! **Two clocks.** Processing time is Flink's. In event time the clock is the watermark, or the time
 //! of an event-time timer while it runs, and the last use is the event time of the record, or the
 //! clock if that is later: results then depend on the input alone, and a history that is read again
-//! after years has the state that it had.
+//! after years has the state that it had. A record that comes behind newer ones of its key does not
+//! make the last use earlier.
 //!
 //! **Sources**: Flink's `StateTtlConfig`, `AbstractTtlDecorator`, `TtlUtils`.
 
@@ -211,13 +212,9 @@ impl<V> Expiring<V> {
         i64::from_le_bytes(self.used)
     }
 
+    /// Moves the last use forward; a record that comes behind a newer one does not move it back.
     pub(crate) fn touch(&mut self, used: i64) {
-        self.used = used.to_le_bytes();
-    }
-
-    /// Moves the last use forward: that of a whole is the newest of its parts.
-    pub(crate) fn touch_part(&mut self, used: i64) {
-        self.touch(self.used().max(used));
+        self.used = self.used().max(used).to_le_bytes();
     }
 
     /// Converts the value and keeps the instant.

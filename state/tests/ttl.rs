@@ -129,10 +129,16 @@ impl Subject {
         let reducing = ReducingStateDescriptor::new("reducing", |a: u32, b| a.wrapping_add(b));
         Subject {
             combination: combination.clone(),
-            value: states.value_with(ValueStateDescriptor::new("value").ttl(ttl)).unwrap(),
-            reducing: states.reducing_with(reducing.ttl(ttl)).unwrap(),
-            list: states.list_with(ListStateDescriptor::new("list").ttl(ttl)).unwrap(),
-            map: states.map_with(MapStateDescriptor::new("map").ttl(ttl)).unwrap(),
+            value: states
+                .value_with(ValueStateDescriptor::new("value").ttl(ttl))
+                .expect("nothing is amiss"),
+            reducing: states.reducing_with(reducing.ttl(ttl)).expect("nothing is amiss"),
+            list: states
+                .list_with(ListStateDescriptor::new("list").ttl(ttl))
+                .expect("nothing is amiss"),
+            map: states
+                .map_with(MapStateDescriptor::new("map").ttl(ttl))
+                .expect("nothing is amiss"),
             states,
         }
     }
@@ -141,7 +147,12 @@ impl Subject {
     fn restart(&mut self, now: Now) {
         let mut cut = Cut::new(Epoch(0), CutKind::default(), now.watermark, now.processing_ms);
         self.states.freeze(&mut cut);
-        let stored = cut.encode().unwrap().into_iter().map(Arc::new).collect();
+        let stored = cut
+            .encode()
+            .expect("what was stored can be encoded")
+            .into_iter()
+            .map(Arc::new)
+            .collect();
         *self = Subject::new(&self.combination, stored);
     }
 }
@@ -180,6 +191,11 @@ impl Clock<'_> {
         }
     }
 
+    /// When something was used last that is used now.
+    fn moved(&self, before: Option<Element<u32>>) -> i64 {
+        before.map_or(self.stamp(), |(used, _)| self.stamp().max(used))
+    }
+
     fn may_return_expired(&self) -> bool {
         self.combination.visibility == StateVisibility::ReturnExpiredIfNotCleanedUp
     }
@@ -190,7 +206,7 @@ impl Clock<'_> {
             Some((used, value)) if self.is_alive(used) => {
                 assert_eq!(found, Some(value), "it is alive");
                 if self.combination.update == UpdateType::OnReadAndWrite {
-                    *slot = Some((self.stamp(), value));
+                    *slot = Some((self.moved(*slot), value));
                 }
             }
             Some((_, value)) => {
@@ -229,7 +245,7 @@ impl Clock<'_> {
             assert_eq!(found, alive);
         }
         if self.combination.update == UpdateType::OnReadAndWrite {
-            elements.iter_mut().for_each(|(used, _)| *used = self.stamp());
+            elements.iter_mut().for_each(|(used, _)| *used = self.stamp().max(*used));
         }
     }
 }
@@ -252,14 +268,14 @@ fn play(subject: &mut Subject, model: &mut Model, key: u8, op: &Op, now: Now) {
         }
         Op::ValueSet(value) => {
             states.of(subject.value, key, now).set(*value);
-            model.value = Some((stamp, *value));
+            model.value = Some((clock.moved(model.value), *value));
         }
         Op::ValueAdd(n) => {
             let mut value = states.of(subject.value, key, now);
             let slot = value.get_mut();
             clock.begin(model.value.filter(|(_, n)| *n != 0), Some(*slot).filter(|n| *n != 0));
             *slot = slot.wrapping_add(*n);
-            model.value = Some((stamp, *slot));
+            model.value = Some((clock.moved(model.value), *slot));
         }
         Op::ValueTake => {
             let found = states.of(subject.value, key, now).take();
@@ -276,7 +292,7 @@ fn play(subject: &mut Subject, model: &mut Model, key: u8, op: &Op, now: Now) {
             let sum = *reducing.get().expect("something was just added");
             let before = sum.wrapping_sub(*n);
             clock.begin(model.reduced.filter(|(_, n)| *n != 0), Some(before).filter(|n| *n != 0));
-            model.reduced = Some((stamp, sum));
+            model.reduced = Some((clock.moved(model.reduced), sum));
         }
         Op::ReducedGet => {
             clock.read(&mut model.reduced, states.of(subject.reducing, key, now).get().copied());
@@ -301,7 +317,8 @@ fn play(subject: &mut Subject, model: &mut Model, key: u8, op: &Op, now: Now) {
         }
         Op::MapPut(entry, value) => {
             states.of(subject.map, key, now).put(*entry, *value);
-            model.map.insert(*entry, (stamp, *value));
+            let used = clock.moved(model.map.get(entry).copied());
+            model.map.insert(*entry, (used, *value));
         }
         Op::MapAdd(entry, n) => {
             let mut map = states.of(subject.map, key, now);
@@ -309,7 +326,8 @@ fn play(subject: &mut Subject, model: &mut Model, key: u8, op: &Op, now: Now) {
             let known = model.map.get(entry).copied().filter(|(_, n)| *n != 0);
             clock.begin(known, Some(*slot).filter(|n| *n != 0));
             *slot = slot.wrapping_add(*n);
-            model.map.insert(*entry, (stamp, *slot));
+            let used = clock.moved(model.map.get(entry).copied());
+            model.map.insert(*entry, (used, *slot));
         }
         Op::MapRemove(entry) => {
             let found = states.of(subject.map, key, now).remove(entry);
@@ -408,6 +426,24 @@ fn a_value_lives_until_its_time_has_passed_and_not_longer() {
     subject.states.of(subject.value, key, at(0)).set(7);
     assert_eq!(subject.states.of(subject.value, key, at(TTL_MS - 1)).get(), Some(&7));
     assert_eq!(subject.states.of(subject.value, key, at(TTL_MS)).get(), None);
+}
+
+#[test]
+fn regression_a_record_behind_a_newer_one_moved_the_last_use_back() {
+    let mut combination = combined(StateVisibility::default(), 5, false);
+    combination.time = TtlTime::Event;
+    let mut subject = Subject::new(&combination, Vec::new());
+    let (states, key) = (&mut subject.states, Hashed::new(&1));
+    for event_time in [1_000, 40] {
+        let record = Now { processing_ms: 0, watermark: 0, event_time };
+        states.of(subject.value, key, record).set(7);
+        states.of(subject.map, key, record).put(7, 7);
+        states.of(subject.reducing, key, record).add(7);
+    }
+    let now = Now::clocks(0, 1_000 + TTL_MS - 1);
+    assert_eq!(states.of(subject.value, key, now).get(), Some(&7));
+    assert_eq!(states.of(subject.map, key, now).get(&7), Some(&7));
+    assert_eq!(states.of(subject.reducing, key, now).get(), Some(&14));
 }
 
 #[test]
