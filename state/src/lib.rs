@@ -9,6 +9,10 @@
 //! values live in memory (`heap.rs`), or in a store of bytes with those in use decoded above it
 //! (`cached.rs`). Keys are hashed once per record ([`Hashed`]).
 //!
+//! User code sees [`KeyedStates`] instead: values, lists, maps and aggregates of the current key, each
+//! kept in one table, with a time to live if it is given one ([`ttl`]). What belongs to no key, such
+//! as the offsets of a source, is operator state ([`operator`]).
+//!
 //! At the end of an epoch each table is frozen at once and becomes bytes on another thread, by
 //! [`StateFormat`], in a format (`format.rs`) that no backend owns.
 

@@ -99,29 +99,32 @@ impl<K: Key, O: Data> ProcessContext<'_, '_, K, O> {
     /// # let results = Collect::new();
     /// # let sink = results.clone();
     /// # highwater_operators::environment::execute(Config::workers(1), move |env| {
-    /// /// Emits how many records of a key came within a minute of each other; then it begins anew.
-    /// struct Visits { visits: ValueState<u64> }
+    /// /// Emits what was sold of an article within the last minute, at 100 seconds.
+    /// struct Sold { sold: ValueState<u64> }
     ///
-    /// impl KeyedProcessFunction<char, (char, u64)> for Visits {
-    ///     type Out = u64;
-    ///     fn process_element(&mut self, (_, n): (char, u64), cx: &mut ProcessContext<char, u64>) {
-    ///         cx.value(self.visits).update(|visits| *visits += 1);
-    ///         let visits = *cx.get_mut(self.visits);
-    ///         cx.emit(visits + 100 * n);
+    /// impl KeyedProcessFunction<char, (char, u64)> for Sold {
+    ///     type Out = (char, Option<u64>);
+    ///     fn process_element(&mut self, (_, n): (char, u64), cx: &mut ProcessContext<char, Self::Out>) {
+    ///         cx.value(self.sold).update(|sold| *sold += n);
+    ///         cx.set_event_timer(100_000);
+    ///     }
+    ///     fn on_timer(&mut self, _time: i64, cx: &mut ProcessContext<char, Self::Out>) {
+    ///         let sold = cx.value(self.sold).take();
+    ///         cx.emit((*cx.key(), sold));
     ///     }
     /// }
     ///
-    /// env.read(Collection::timestamped([(0, ('a', 1)), (50_000, ('a', 2)), (130_000, ('a', 3))]))
+    /// env.read(Collection::timestamped([(0, ('a', 1)), (50_000, ('b', 2)), (60_000, ('b', 3))]))
     ///     .key_by(|record| record.0)
     ///     .process(|states| {
     ///         let minute = StateTtlConfig::new(Duration::from_secs(60)).time(TtlTime::Event);
-    ///         let visits = ValueStateDescriptor::new("visits").ttl(minute);
-    ///         Ok(Visits { visits: states.value_with(visits)? })
+    ///         let sold = ValueStateDescriptor::new("sold").ttl(minute);
+    ///         Ok(Sold { sold: states.value_with(sold)? })
     ///     })
     ///     .sink(sink.clone());
     /// # Ok(())
     /// # })?;
-    /// assert_eq!(results.take_values(), [101, 202, 301]);
+    /// assert_eq!(results.take_values(), [('a', None), ('b', Some(5))]);
     /// # Ok::<(), highwater_core::Error>(())
     /// ```
     #[must_use]
