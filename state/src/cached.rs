@@ -22,6 +22,10 @@
 //! # Panics
 //! When the store fails: what an operator remembers is lost then, and the job must be restarted.
 
+mod walk;
+
+pub(crate) use walk::StoreWalk;
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;

@@ -12,8 +12,7 @@ use std::collections::BTreeMap;
 use highwater_core::key::Key;
 
 use crate::backend::{Hashed, StateValue};
-use crate::heap::Walk;
-use crate::table::Table;
+use crate::table::{Table, TableWalk};
 use crate::ttl::{Expiring, Now, StateTtlConfig};
 
 /// The last use that is too long ago; `None` if none is.
@@ -76,14 +75,14 @@ impl<U: StateValue + Ord, V: StateValue> Elements for BTreeMap<U, Expiring<V>> {
 pub struct ExpiringTable<K, X> {
     pub(crate) table: Table<K, (), Expiring<X>>,
     pub(crate) ttl: StateTtlConfig,
-    walk: Walk,
+    walk: TableWalk,
     /// What a read has removed, but returns this once.
     last: Option<X>,
 }
 
 impl<K: Key, X: StateValue> ExpiringTable<K, X> {
     pub(crate) fn new(table: Table<K, (), Expiring<X>>, ttl: StateTtlConfig) -> Self {
-        ExpiringTable { table, ttl, walk: Walk::default(), last: None }
+        ExpiringTable { table, ttl, walk: TableWalk::default(), last: None }
     }
 
     /// Begins an access: removes a little of what has expired.
@@ -93,14 +92,11 @@ impl<K: Key, X: StateValue> ExpiringTable<K, X> {
         let limit = self.ttl.limit(now);
         self.last = None;
         if self.ttl.swept() > 0 {
-            let mut gone = Vec::new();
-            self.table.walk(&(), &mut self.walk, self.ttl.swept(), |key, value| {
-                if limit.has_expired(value.used()) {
-                    gone.push(key.clone());
+            for key in &self.table.walk(&(), &mut self.walk, self.ttl.swept(), limit) {
+                let key = Hashed::new(key);
+                if self.table.get(key, &()).is_some_and(|found| limit.has_expired(found.used())) {
+                    self.table.remove(key, &());
                 }
-            });
-            for key in &gone {
-                self.table.remove(Hashed::new(key), &());
             }
         }
         (limit, self.ttl.stamp(now))

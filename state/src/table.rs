@@ -16,7 +16,7 @@ use highwater_core::error::{Error, Result};
 use highwater_core::key::{Key, KeyGroupRange, KeyGroups};
 
 use crate::backend::{Hashed, Namespace, StateValue};
-use crate::cached::{CachedSpace, CachedTable};
+use crate::cached::{CachedSpace, CachedTable, StoreWalk};
 use crate::descriptor::Expiry;
 use crate::expiring::Limit;
 use crate::format::FormatError;
@@ -31,6 +31,13 @@ const FOLD_GROUPS: usize = 16;
 pub(crate) enum Rows<K, N: std::fmt::Debug, V> {
     Heap(HeapTable<K, N, V>),
     Cached(Box<CachedTable<K, N, V>>),
+}
+
+/// Where a walk through a table goes on.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TableWalk {
+    heap: Walk,
+    store: StoreWalk,
 }
 
 /// Values by key and namespace.
@@ -173,18 +180,32 @@ impl<K: Key, N: Namespace, V: StateValue> Table<K, N, V> {
         }
     }
 
-    /// Passes a few values of a namespace to `visit`, others on each call; none of those in a store,
-    /// which removes what has expired itself.
+    /// Returns a few keys of a namespace whose values may have expired, others on each call; none if
+    /// the store removes what has expired itself.
+    ///
+    /// - `entries`: about so many are looked at.
     pub(crate) fn walk(
         &self,
         namespace: &N,
-        at: &mut Walk,
+        at: &mut TableWalk,
         entries: usize,
-        visit: impl FnMut(&K, &V),
-    ) {
+        limit: Limit,
+    ) -> Vec<K> {
+        let Some((ttl, used)) = self.expiry else { return Vec::new() };
         match &self.rows {
-            Rows::Heap(table) => table.walk(namespace, at, entries, visit),
-            Rows::Cached(_) => {}
+            Rows::Heap(table) => {
+                let mut expired = Vec::new();
+                table.walk(namespace, &mut at.heap, entries, |key, value| {
+                    if limit.has_expired(used(value)) {
+                        expired.push(key.clone());
+                    }
+                });
+                expired
+            }
+            Rows::Cached(table) if ttl.store_expiry_ms().is_none() => {
+                table.walk(&mut at.store, entries, limit)
+            }
+            Rows::Cached(_) => Vec::new(),
         }
     }
 

@@ -13,9 +13,9 @@
 //! | what is expired is removed | when |
 //! |---|---|
 //! | on access | a read or write of its key finds it |
-//! | incrementally | a few other keys are looked at on each access (in memory) |
+//! | incrementally | a few other keys are looked at on each access (not by processing time in a store) |
 //! | in snapshots | they leave out what has expired as a whole |
-//! | by the store | when it compacts its files (processing time only: a store knows no watermark) |
+//! | by the store | when it compacts its files (by processing time only: it knows no watermark) |
 //!
 //! **Two clocks.** Processing time is Flink's. In event time the clock is the watermark, or the time
 //! of an event-time timer while it runs, and the last use is the event time of the record, or the

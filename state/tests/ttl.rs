@@ -478,6 +478,26 @@ fn accesses_of_one_key_sweep_the_others_away() {
 }
 
 #[test]
+fn accesses_sweep_a_store_that_does_not_know_the_watermark() {
+    for (swept, left) in [(1, 1), (0, 201)] {
+        let mut combination = combined(StateVisibility::ReturnExpiredIfNotCleanedUp, swept, true);
+        combination.time = TtlTime::Event;
+        let mut subject = Subject::new(&combination, Vec::new());
+        let (before, after) = (Now::clocks(0, 0), Now::clocks(0, TTL_MS));
+        for key in 0..=200_u8 {
+            subject.states.of(subject.value, Hashed::new(&key), before).set(1);
+        }
+        subject.restart(before);
+        // Reading all of them writes them to the store.
+        assert_eq!(subject.states.keys(subject.value, before).len(), 201);
+        for _ in 0..640 {
+            subject.states.of(subject.value, Hashed::new(&0), after).set(2);
+        }
+        assert_eq!(subject.states.keys(subject.value, after).len(), left);
+    }
+}
+
+#[test]
 fn snapshots_leave_out_what_has_expired() {
     for store in [false, true] {
         let visibility = StateVisibility::ReturnExpiredIfNotCleanedUp;
