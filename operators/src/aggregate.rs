@@ -15,7 +15,7 @@ use highwater_core::key::Key;
 use highwater_core::record::{Batch, Data, ExchangeData};
 use highwater_core::shell::Logic;
 use highwater_core::time::EventTime;
-use highwater_state::{StateValue, Table};
+use highwater_state::{Hashed, KeyedSpace, Space, StateValue, Table};
 
 use crate::key_by::KeyedStream;
 use crate::keys::Keys;
@@ -191,16 +191,30 @@ where
     type Out = R;
 
     fn left(&mut self, batch: &mut Batch<T>, cx: &mut Context<'_, R>) {
-        self.keys.read(batch, &*self.key);
-        let mut space = self.table.space(&());
-        for (i, (event_time, value)) in drain(batch).enumerate() {
-            let key = self.keys.at(i, &mut space);
-            let stored = space.get_or_insert_with(key, &self.create);
-            (self.add)(stored, value);
-            if self.end.batch_mode {
-                self.end.latest = self.end.latest.max(event_time);
-            } else if let Some(result) = (self.result)(key.key, stored) {
+        let Rolling { table, key, create, add, result, end, keys, .. } = self;
+        let mut step = |key: &K, stored: &mut V, event_time: EventTime, value: T| {
+            add(stored, value);
+            if end.batch_mode {
+                end.latest = end.latest.max(event_time);
+            } else if let Some(result) = result(key, stored) {
                 cx.emit(event_time, result);
+            }
+        };
+        match table.space(&()) {
+            Space::Heap(mut space) => {
+                for (event_time, value) in drain(batch) {
+                    let key = key(&value);
+                    let stored = space.get_or_insert_with(Hashed::new(&key), &*create);
+                    step(&key, stored, event_time, value);
+                }
+            }
+            Space::Cached(mut space) => {
+                keys.read(batch, &**key);
+                for (i, (event_time, value)) in drain(batch).enumerate() {
+                    let key = keys.at(i, &mut space);
+                    let stored = space.get_or_insert_with(key, &*create);
+                    step(key.key, stored, event_time, value);
+                }
             }
         }
     }

@@ -1,14 +1,13 @@
 //! The keys of a batch, read and hashed before the state of any of them is touched.
 //!
-//! A lookup in a large table misses the cache. Done one after another, misses add up; here the
-//! lookups of the next few keys are started together, so that they overlap, before their values are
-//! changed one by one.
+//! Values that live in a store are read many at a time: those of the next few keys together, before
+//! they are changed one by one. In memory the processor does as much by itself.
 
 use highwater_core::key::{Key, stable_hash};
 use highwater_core::record::Batch;
-use highwater_state::{Hashed, Namespace, Space, StateValue};
+use highwater_state::{Hashed, KeyedSpace, StateValue};
 
-/// How many keys are looked up together.
+/// How many keys are read together.
 const TOGETHER: usize = 32;
 
 /// The keys of a batch with their hashes, in the order of its records.
@@ -35,13 +34,13 @@ impl<K: Key> Keys<K> {
         }));
     }
 
-    /// Returns the key of the `i`-th record. Called for one record after another, it brings the
-    /// values of the next keys near now and then.
+    /// Returns the key of the `i`-th record. Called for one record after another, it reads the
+    /// values of the next keys from a store now and then.
     #[inline]
-    pub(crate) fn at<N: Namespace, V: StateValue>(
+    pub(crate) fn at<V: StateValue>(
         &self,
         i: usize,
-        space: &mut Space<'_, K, N, V>,
+        space: &mut impl KeyedSpace<K, V>,
     ) -> Hashed<'_, K> {
         if i.is_multiple_of(TOGETHER) {
             let end = (i + TOGETHER).min(self.keys.len());

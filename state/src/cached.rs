@@ -40,6 +40,7 @@ use crate::backend::{Hashed, Namespace, StateValue};
 use crate::expiring::Limit;
 use crate::format::{Block, FormatError, RawEntry};
 use crate::snapshot::StateFormat;
+use crate::table::KeyedSpace;
 use crate::ttl::used_in;
 
 /// A store that the tables of one operator share.
@@ -566,8 +567,13 @@ pub struct CachedSpace<'a, K, N: std::fmt::Debug, V> {
 }
 
 impl<'a, K: Key, N: Namespace, V: StateValue> CachedSpace<'a, K, N, V> {
-    /// Reads the values of several keys at once, for accesses that follow soon.
-    pub(crate) fn prefetch(&mut self, keys: &[(K, u64)]) {
+    pub(crate) fn into_value(self, key: Hashed<'_, K>, make: impl FnOnce() -> V) -> &'a mut V {
+        self.table.upsert(self.place, key, make)
+    }
+}
+
+impl<K: Key, N: Namespace, V: StateValue> KeyedSpace<K, V> for CachedSpace<'_, K, N, V> {
+    fn prefetch(&mut self, keys: &[(K, u64)]) {
         let table = &mut *self.table;
         table.make_room();
         let space = &table.spaces[self.place].1;
@@ -593,15 +599,7 @@ impl<'a, K: Key, N: Namespace, V: StateValue> CachedSpace<'a, K, N, V> {
         }
     }
 
-    pub(crate) fn get_or_insert_with(
-        &mut self,
-        key: Hashed<'_, K>,
-        make: impl FnOnce() -> V,
-    ) -> &mut V {
-        self.table.upsert(self.place, key, make)
-    }
-
-    pub(crate) fn into_value(self, key: Hashed<'_, K>, make: impl FnOnce() -> V) -> &'a mut V {
+    fn get_or_insert_with(&mut self, key: Hashed<'_, K>, make: impl FnOnce() -> V) -> &mut V {
         self.table.upsert(self.place, key, make)
     }
 }

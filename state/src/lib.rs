@@ -53,7 +53,7 @@ pub use map::{MapState, MapStateDescriptor};
 pub use operator::{BroadcastState, OperatorListDescriptor, OperatorListState, Redistribution};
 pub use reducing::{ReducingState, ReducingStateDescriptor};
 pub use snapshot::{Migration, StateFormat, StateReader};
-pub use table::{Space, Table};
+pub use table::{KeyedSpace, Space, Table};
 pub use timer::Timers;
 pub use ttl::StateTtlConfig;
 pub use value::{ValueState, ValueStateDescriptor};

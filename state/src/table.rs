@@ -65,6 +65,13 @@ impl<K: Key, N: Namespace, V: StateValue> Table<K, N, V> {
         }
     }
 
+    /// Opens a namespace that is about to hold about as many keys as another one does.
+    pub fn make_room(&mut self, namespace: &N, alike: &N) {
+        if let Rows::Heap(table) = &mut self.rows {
+            table.make_room(namespace, alike);
+        }
+    }
+
     /// Returns the value of a key.
     #[inline]
     pub fn get(&mut self, key: Hashed<'_, K>, namespace: &N) -> Option<&V> {
@@ -335,7 +342,8 @@ impl<K: Key, N: Namespace, V: StateValue> FrozenState for FrozenHeap<K, N, V> {
     }
 }
 
-/// The values of one namespace, opened for several accesses.
+/// The values of one namespace, opened for several accesses: match on it outside of the loop, and
+/// write the loop for any [`KeyedSpace`].
 #[derive(Debug)]
 pub enum Space<'a, K, N: std::fmt::Debug, V> {
     /// In memory.
@@ -344,25 +352,14 @@ pub enum Space<'a, K, N: std::fmt::Debug, V> {
     Cached(CachedSpace<'a, K, N, V>),
 }
 
-impl<K: Key, N: Namespace, V: StateValue> Space<'_, K, N, V> {
-    /// Brings the values of several keys near, for accesses that follow soon: their cache misses, or
-    /// their reads of the store, are done together.
+/// What can be done with an open namespace.
+pub trait KeyedSpace<K: Key, V: StateValue> {
+    /// Reads the values of several keys at once, for accesses that follow soon. In memory there is
+    /// nothing to do: the processor looks ahead by itself.
     ///
     /// - `keys`: each with its hash.
-    #[inline]
-    pub fn prefetch(&mut self, keys: &[(K, u64)]) {
-        match self {
-            Space::Heap(space) => space.prefetch(keys),
-            Space::Cached(space) => space.prefetch(keys),
-        }
-    }
+    fn prefetch(&mut self, _keys: &[(K, u64)]) {}
 
     /// Returns the value of a key to be changed, made by `make` if there is none.
-    #[inline]
-    pub fn get_or_insert_with(&mut self, key: Hashed<'_, K>, make: impl FnOnce() -> V) -> &mut V {
-        match self {
-            Space::Heap(space) => space.get_or_insert_with(key, make),
-            Space::Cached(space) => space.get_or_insert_with(key, make),
-        }
-    }
+    fn get_or_insert_with(&mut self, key: Hashed<'_, K>, make: impl FnOnce() -> V) -> &mut V;
 }

@@ -87,10 +87,27 @@ fn put<K: Key, V>(table: &mut Map<K, V>, key: K, hash: u64, value: V) -> &mut V 
 
 impl<K: Key, V: StateValue> Past<K, V> {
     /// Notes that a key is about to change.
+    #[inline(always)]
     fn mark(past: &mut Option<Box<Self>>, hash: u64) {
         if let Some(past) = past {
             past.dirty.mark(hash);
         }
+    }
+
+    /// Adds a key to the live table, with its value below or one that is made.
+    #[cold]
+    fn make<'a>(
+        past: &mut Option<Box<Self>>,
+        live: &'a mut Map<K, V>,
+        key: Hashed<'_, K>,
+        make: impl FnOnce() -> V,
+    ) -> &'a mut V {
+        let value = Past::below(past).and_then(|below| {
+            let value = below.find(key)?.clone();
+            below.hidden += 1;
+            Some(value)
+        });
+        put(live, key.key.clone(), key.hash, value.unwrap_or_else(make))
     }
 
     /// Returns what lies below, if anything does.
@@ -122,20 +139,12 @@ impl<K: Key, V: StateValue> Group<K, V> {
     }
 
     /// Returns the value of a key, made if there is none.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn upsert(&mut self, key: Hashed<'_, K>, make: impl FnOnce() -> V) -> &mut V {
         Past::mark(&mut self.past, key.hash);
         match self.live.find_entry(key.hash, |(k, _)| k == key.key) {
             Ok(found) => &mut found.into_mut().1,
-            Err(absent) => {
-                let live = absent.into_table();
-                let value = Past::below(&mut self.past).and_then(|below| {
-                    let value = below.find(key)?.clone();
-                    below.hidden += 1;
-                    Some(value)
-                });
-                put(live, key.key.clone(), key.hash, value.unwrap_or_else(make))
-            }
+            Err(absent) => Past::make(&mut self.past, absent.into_table(), key, make),
         }
     }
 
@@ -313,6 +322,11 @@ impl<K: Key, V: StateValue> Group<K, V> {
             }
         }
         self.live = base;
+    }
+
+    /// Makes room for more keys.
+    pub(crate) fn reserve(&mut self, keys: usize) {
+        self.live.reserve(keys, |(k, _)| stable_hash(k));
     }
 
     /// Divides a group that nothing is frozen of.
