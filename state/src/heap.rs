@@ -16,8 +16,10 @@
 mod dirty;
 mod frozen;
 mod group;
+mod walk;
 
 pub(crate) use frozen::FrozenTable;
+pub(crate) use walk::Walk;
 
 use std::cell::Cell;
 

@@ -16,10 +16,11 @@ use highwater_core::error::{Error, Result};
 use highwater_core::key::{Key, KeyGroupRange, KeyGroups};
 
 use crate::backend::{Hashed, Namespace, StateValue};
-use crate::cached::{CachedSpace, CachedTable};
-use crate::descriptor::Keep;
+use crate::cached::{CachedSpace, CachedTable, StoreWalk};
+use crate::descriptor::Expiry;
+use crate::expiring::Limit;
 use crate::format::FormatError;
-use crate::heap::{FrozenTable, HeapSpace, HeapTable};
+use crate::heap::{FrozenTable, HeapSpace, HeapTable, Walk};
 use crate::snapshot::StateFormat;
 
 /// How many groups are looked at when an operator folds.
@@ -32,13 +33,20 @@ pub(crate) enum Rows<K, N: std::fmt::Debug, V> {
     Cached(Box<CachedTable<K, N, V>>),
 }
 
+/// Where a walk through a table goes on.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TableWalk {
+    heap: Walk,
+    store: StoreWalk,
+}
+
 /// Values by key and namespace.
 pub struct Table<K, N: std::fmt::Debug, V> {
     pub(crate) name: String,
     pub(crate) rows: Rows<K, N, V>,
     /// How it is encoded; `None` if it never is.
     pub(crate) format: Option<Arc<StateFormat<N, K, V>>>,
-    pub(crate) keep: Option<Keep<V>>,
+    pub(crate) expiry: Option<Expiry<V>>,
 }
 
 impl<K, N: std::fmt::Debug, V> std::fmt::Debug for Table<K, N, V> {
@@ -179,6 +187,35 @@ impl<K: Key, N: Namespace, V: StateValue> Table<K, N, V> {
         }
     }
 
+    /// Returns a few keys of a namespace whose values may have expired, others on each call; none if
+    /// the store removes what has expired itself.
+    ///
+    /// - `entries`: about so many are looked at.
+    pub(crate) fn walk(
+        &self,
+        namespace: &N,
+        at: &mut TableWalk,
+        entries: usize,
+        limit: Limit,
+    ) -> Vec<K> {
+        let Some((ttl, used)) = self.expiry else { return Vec::new() };
+        match &self.rows {
+            Rows::Heap(table) => {
+                let mut expired = Vec::new();
+                table.walk(namespace, &mut at.heap, entries, |key, value| {
+                    if limit.has_expired(used(value)) {
+                        expired.push(key.clone());
+                    }
+                });
+                expired
+            }
+            Rows::Cached(table) if ttl.store_expiry_ms().is_none() => {
+                table.walk(&mut at.store, entries, limit)
+            }
+            Rows::Cached(_) => Vec::new(),
+        }
+    }
+
     /// Removes all values of a namespace.
     pub fn clear(&mut self, namespace: &N) {
         match &mut self.rows {
@@ -204,6 +241,7 @@ impl<K: Key, N: Namespace, V: StateValue> Table<K, N, V> {
         let Some(format) = &self.format else {
             panic!("state {:?} was not made to be frozen (Backend::durable)", self.name)
         };
+        let expired = self.expiry.map(|(ttl, used)| (ttl.limit_at_cut(cut), used));
         let frozen: Box<dyn FrozenState> = match &mut self.rows {
             Rows::Heap(table) => {
                 let table = table.freeze(cut.kind.track);
@@ -213,11 +251,11 @@ impl<K: Key, N: Namespace, V: StateValue> Table<K, N, V> {
                     delta: cut.kind.delta && table.is_tracked(),
                     floor: cut.watermark,
                     table,
-                    keep: self.keep.clone().map(|keep| (keep, cut.now_ms)),
+                    expired,
                 })
             }
             Rows::Cached(table) => match table.freeze(cut.watermark, &self.name) {
-                Ok(frozen) => Box::new(frozen),
+                Ok(frozen) => Box::new(frozen.without(expired.map(|(limit, _)| limit))),
                 Err(error) => panic!("the state store failed: {}", error.sentence()),
             },
         };
@@ -276,6 +314,9 @@ impl<K: Key, N: Namespace, V: StateValue> Table<K, N, V> {
     }
 }
 
+/// Which values have expired, and how their last use is read.
+type Expired<V> = (Limit, fn(&V) -> i64);
+
 /// A table in memory as it was when it was frozen.
 struct FrozenHeap<K, N, V> {
     name: String,
@@ -283,8 +324,7 @@ struct FrozenHeap<K, N, V> {
     delta: bool,
     floor: i64,
     table: FrozenTable<K, N, V>,
-    /// Which values are worth keeping, and at which instant.
-    keep: Option<(Keep<V>, i64)>,
+    expired: Option<Expired<V>>,
 }
 
 impl<K: Key, N: Namespace, V: StateValue> FrozenState for FrozenHeap<K, N, V> {
@@ -293,8 +333,10 @@ impl<K: Key, N: Namespace, V: StateValue> FrozenState for FrozenHeap<K, N, V> {
     }
 
     fn encode(self: Box<Self>) -> Result<EncodedState> {
-        let FrozenHeap { name, format, delta, floor, table, keep } = *self;
-        let keep = |value: &V| keep.as_ref().is_none_or(|(keep, now_ms)| keep(value, *now_ms));
+        let FrozenHeap { name, format, delta, floor, table, expired } = *self;
+        let keep = |value: &V| {
+            expired.as_ref().is_none_or(|(limit, used)| !limit.has_expired(used(value)))
+        };
         let (part, slots) = table.encode(&format, delta, floor, &keep).map_err(Error::state)?;
         Ok(EncodedState { state: name, part, slots })
     }

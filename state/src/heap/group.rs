@@ -201,6 +201,11 @@ impl<K: Key, V: StateValue> Group<K, V> {
         }
     }
 
+    /// Returns what stands at a place of the live table; `None` behind its last place.
+    pub(crate) fn live_at(&self, place: usize) -> Option<Option<&(K, V)>> {
+        (place < self.live.num_buckets()).then(|| self.live.get_bucket(place))
+    }
+
     /// Returns how many keys there are.
     #[inline]
     pub(crate) fn len(&self) -> usize {
