@@ -84,8 +84,9 @@ pub(crate) struct CachedTable<K, N, V> {
     encoded: (u64, u64),
     /// The namespace whose cache is looked through next.
     evict_at: usize,
-    /// The last frozen view, until writes to the store do not show in it.
-    frozen: Option<Box<dyn FrozenStore>>,
+    /// The frozen views in which writes to the store would still show: the second of two freezes may
+    /// be done before the first.
+    frozen: Vec<Box<dyn FrozenStore>>,
 }
 
 impl<K, N: std::fmt::Debug, V> std::fmt::Debug for CachedTable<K, N, V> {
@@ -146,7 +147,7 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
             cached: 0,
             encoded: (0, 0),
             evict_at: 0,
-            frozen: None,
+            frozen: Vec::new(),
         }
     }
 
@@ -258,10 +259,8 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
 
     /// Returns whether the store may be written: what was frozen would not show it.
     fn may_write(&mut self) -> bool {
-        if self.frozen.as_ref().is_some_and(|frozen| frozen.is_apart()) {
-            self.frozen = None;
-        }
-        self.frozen.is_none()
+        self.frozen.retain(|frozen| !frozen.is_apart());
+        self.frozen.is_empty()
     }
 
     /// Writes the changed values of a namespace that have not been used lately, and forgets those
@@ -499,7 +498,7 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
             self.flush(place);
         }
         let view = self.store.borrow_mut().freeze()?;
-        self.frozen = Some(view.share());
+        self.frozen.push(view.share());
         Ok(FrozenCache {
             name: name.to_owned(),
             format: Arc::clone(&self.format),
