@@ -10,6 +10,7 @@
 //! - *Frozen*: full parts are compared byte by byte with those made of the model as it was at the
 //!   freeze, and chains of a full part and deltas by restoring them. Would catch a write that shows
 //!   in what was frozen before it, and a change or a deletion that a delta misses.
+//! - *Deltas* are as large as what has changed, with one large namespace and with many small ones.
 //! - *Timers*: the same, with the order in which they fire.
 //!
 //! Keys share hashes by three, so that nothing but the keys tells them apart, and key groups, so
@@ -22,6 +23,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod deltas;
 mod kinds;
 mod tables;
 mod timers;
