@@ -42,13 +42,11 @@ struct Space<K, V> {
     groups: Vec<Group<K, V>>,
     /// Turns the index of a key group into that of its group here: all ones, or 0 for one group.
     mask: usize,
-    /// The first group that may have values; draining moves it.
-    first: usize,
 }
 
 impl<K: Key, V: StateValue> Space<K, V> {
     fn new() -> Self {
-        Space { groups: vec![Group::default()], mask: 0, first: 0 }
+        Space { groups: vec![Group::default()], mask: 0 }
     }
 
     fn is_empty(&self) -> bool {
@@ -120,12 +118,11 @@ impl<K: Key, N: Namespace, V: StateValue> HeapTable<K, N, V> {
 
     /// Removes a namespace that has no values.
     fn close(&mut self, place: usize) {
-        let (namespace, mut space) = self.spaces.remove(place);
+        let (namespace, space) = self.spaces.remove(place);
         if let Some(dropped) = &mut self.dropped {
             dropped.push(namespace);
         }
         if self.spare.len() < SPARE_SPACES {
-            space.first = 0;
             self.spare.push(space);
         }
     }
@@ -164,7 +161,6 @@ impl<K: Key, N: Namespace, V: StateValue> HeapTable<K, N, V> {
             first_group: usize::from(self.range.first.0),
             mask: space.mask,
             groups: &mut space.groups,
-            first: &mut space.first,
         }
     }
 
@@ -181,9 +177,7 @@ impl<K: Key, N: Namespace, V: StateValue> HeapTable<K, N, V> {
             self.divide(place);
         }
         let space = &mut self.spaces[place].1;
-        let index = index & space.mask;
-        space.first = space.first.min(index);
-        space.groups[index].add(entries);
+        space.groups[index & space.mask].add(entries);
     }
 
     /// Returns the value of a key.
@@ -199,6 +193,19 @@ impl<K: Key, N: Namespace, V: StateValue> HeapTable<K, N, V> {
         let (place, index) = (self.find(namespace).ok()?, self.index(key.hash));
         let space = &mut self.spaces[place].1;
         space.groups[index & space.mask].get_mut(key)
+    }
+
+    /// Changes the value of a key, and removes it if `change` says that it is not to be kept;
+    /// returns what it says, `None` if there is no value.
+    pub(crate) fn retain(
+        &mut self,
+        key: Hashed<'_, K>,
+        namespace: &N,
+        change: impl FnOnce(&mut V) -> bool,
+    ) -> Option<bool> {
+        let (place, index) = (self.find(namespace).ok()?, self.index(key.hash));
+        let space = &mut self.spaces[place].1;
+        space.groups[index & space.mask].retain(key, change)
     }
 
     /// Removes the value of a key and returns it.
@@ -230,15 +237,10 @@ impl<K: Key, N: Namespace, V: StateValue> HeapTable<K, N, V> {
     pub(crate) fn drain_some(&mut self, namespace: &N, mut take: impl FnMut(K, V)) -> bool {
         let Ok(place) = self.find(namespace) else { return false };
         let space = &mut self.spaces[place].1;
-        while space.first < space.groups.len() && space.groups[space.first].is_empty() {
-            space.first += 1;
-        }
-        if let Some(group) = space.groups.get_mut(space.first) {
+        if let Some(group) = space.groups.iter_mut().find(|group| !group.is_empty()) {
             group.drain(&mut take);
-            space.first += 1;
         }
-        let rest = &space.groups[space.first.min(space.groups.len())..];
-        let more = rest.iter().any(|group| !group.is_empty());
+        let more = !space.is_empty();
         if !more {
             self.close_emptied(place);
         }
@@ -331,7 +333,6 @@ pub struct HeapSpace<'a, K, V> {
     first_group: usize,
     mask: usize,
     groups: &'a mut [Group<K, V>],
-    first: &'a mut usize,
 }
 
 impl<'a, K: Key, V: StateValue> HeapSpace<'a, K, V> {
@@ -357,7 +358,6 @@ impl<'a, K: Key, V: StateValue> HeapSpace<'a, K, V> {
         make: impl FnOnce() -> V,
     ) -> &mut V {
         let index = self.index(key.hash);
-        *self.first = (*self.first).min(index);
         self.groups[index].upsert(key, make)
     }
 
@@ -366,7 +366,6 @@ impl<'a, K: Key, V: StateValue> HeapSpace<'a, K, V> {
     #[inline]
     pub(crate) fn into_value(self, key: Hashed<'_, K>, make: impl FnOnce() -> V) -> &'a mut V {
         let index = self.index(key.hash);
-        *self.first = (*self.first).min(index);
         self.groups[index].upsert(key, make)
     }
 }

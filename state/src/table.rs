@@ -104,6 +104,26 @@ impl<K: Key, N: Namespace, V: StateValue> Table<K, N, V> {
         }
     }
 
+    /// Changes the value of a key, and removes it if `change` says that it is not to be kept;
+    /// returns what it says, `None` if there is no value.
+    pub fn retain(
+        &mut self,
+        key: Hashed<'_, K>,
+        namespace: &N,
+        change: impl FnOnce(&mut V) -> bool,
+    ) -> Option<bool> {
+        match &mut self.rows {
+            Rows::Heap(table) => table.retain(key, namespace, change),
+            Rows::Cached(table) => {
+                let kept = change(table.get_mut(key, namespace)?);
+                if !kept {
+                    table.remove(key, namespace);
+                }
+                Some(kept)
+            }
+        }
+    }
+
     /// Removes the value of a key and returns it.
     pub fn remove(&mut self, key: Hashed<'_, K>, namespace: &N) -> Option<V> {
         match &mut self.rows {

@@ -40,6 +40,11 @@ struct TimerSet<N> {
 }
 
 impl<N: PartialEq> TimerSet<N> {
+    /// Returns the namespace of the timer that was set last.
+    fn last(&self) -> &N {
+        self.more.last().map_or(&self.first.1, |timer| &timer.1)
+    }
+
     fn has(&self, timer: &(i64, N)) -> bool {
         self.first == *timer || self.more.contains(timer)
     }
@@ -49,10 +54,13 @@ impl<N: PartialEq> TimerSet<N> {
 ///
 /// - `K`: the key, `N`: the namespace that the timer belongs to.
 #[derive(Debug)]
-pub struct Timers<K, N> {
+pub struct Timers<K, N: std::fmt::Debug> {
     table: Table<K, i64, TimerSet<N>>,
-    /// The timers of the loaded buckets, in order.
-    near: BTreeSet<(i64, K, N)>,
+    /// The timers of the last bucket that was loaded, the first at the end. Some may have been
+    /// deleted since: the table knows.
+    near: Vec<(i64, K, N)>,
+    /// Timers that were set in a loaded bucket.
+    late: BTreeSet<(i64, K, N)>,
     /// Buckets up to this one are loaded.
     loaded: Option<i64>,
 }
@@ -65,72 +73,68 @@ impl<K: Key, N: Namespace> Timers<K, N> {
     /// # Errors
     /// Those of [`Backend::table`].
     pub fn new(backend: &mut Backend, name: &str) -> Result<Self> {
-        Ok(Timers { table: backend.table(name)?, near: BTreeSet::new(), loaded: None })
-    }
-
-    fn is_loaded(&self, time: i64) -> bool {
-        self.loaded.is_some_and(|loaded| bucket(time) <= loaded)
+        let table = backend.table(name)?;
+        Ok(Timers { table, near: Vec::new(), late: BTreeSet::new(), loaded: None })
     }
 
     /// Sets a timer, in ms; returns false if there is one for the time, key and namespace already.
     pub fn set(&mut self, time: i64, key: Hashed<'_, K>, namespace: N) -> bool {
-        let timer = (time, namespace);
-        if self.is_loaded(time) {
-            let near = (time, key.key.clone(), timer.1.clone());
-            if !self.near.insert(near) {
+        let mut timer = Some((time, namespace));
+        let bucket = bucket(time);
+        let set = self.table.get_or_insert_with(key, &bucket, || match timer.take() {
+            Some((time, namespace)) => TimerSet { first: (time, namespace), more: Vec::new() },
+            None => unreachable!("a timer is made once"),
+        });
+        if let Some(timer) = timer {
+            if set.has(&timer) {
                 return false;
             }
+            set.more.push(timer);
         }
-        let mut is_new = false;
-        let set = self.table.get_or_insert_with(key, &bucket(time), || {
-            is_new = true;
-            TimerSet { first: timer.clone(), more: Vec::new() }
-        });
-        if is_new {
-            return true;
+        if self.loaded.is_some_and(|loaded| bucket <= loaded) {
+            let namespace = set.last().clone();
+            self.late.insert((time, key.key.clone(), namespace));
         }
-        if set.has(&timer) {
-            return false;
-        }
-        set.more.push(timer);
         true
     }
 
     /// Deletes a timer; returns false if there is none.
     pub fn delete(&mut self, time: i64, key: Hashed<'_, K>, namespace: N) -> bool {
-        let timer = (time, namespace);
-        if self.is_loaded(time) {
-            let near = (time, key.key.clone(), timer.1.clone());
-            if !self.near.remove(&near) {
-                return false;
-            }
-        }
-        self.forget(key, &timer)
+        self.forget(key, &(time, namespace))
     }
 
-    /// Removes a timer from the table.
+    /// Removes a timer from the table; returns whether it was there.
     fn forget(&mut self, key: Hashed<'_, K>, timer: &(i64, N)) -> bool {
-        let bucket = bucket(timer.0);
-        let Some(set) = self.table.get_mut(key, &bucket) else { return false };
-        if set.first == *timer {
-            match set.more.pop() {
-                Some(other) => set.first = other,
-                None => {
-                    self.table.remove(key, &bucket);
-                }
+        let mut found = false;
+        self.table.retain(key, &bucket(timer.0), |set| {
+            if set.first != *timer {
+                let place = set.more.iter().position(|other| other == timer);
+                found = place.map(|place| set.more.swap_remove(place)).is_some();
+                return true;
             }
-            return true;
-        }
-        let place = set.more.iter().position(|other| other == timer);
-        place.map(|place| set.more.swap_remove(place)).is_some()
+            found = true;
+            match set.more.pop() {
+                Some(other) => {
+                    set.first = other;
+                    true
+                }
+                None => false,
+            }
+        });
+        found
     }
 
-    /// Returns when the first timer may be due: its time, or the beginning of its bucket.
+    /// Returns when the first timer may be due: a time before which none is.
     #[must_use]
     pub fn first(&self) -> Option<i64> {
-        match self.near.first() {
-            Some((time, _, _)) => Some(*time),
-            None => self.table.next_namespace(self.loaded.as_ref()).map(|b| b << BUCKET_BITS),
+        let near = self.near.last().map(|timer| timer.0);
+        let late = self.late.first().map(|timer| timer.0);
+        match (near, late) {
+            (Some(near), Some(late)) => Some(near.min(late)),
+            (Some(time), None) | (None, Some(time)) => Some(time),
+            (None, None) => {
+                self.table.next_namespace(self.loaded.as_ref()).map(|bucket| bucket << BUCKET_BITS)
+            }
         }
     }
 
@@ -138,46 +142,47 @@ impl<K: Key, N: Namespace> Timers<K, N> {
     ///
     /// - `until`: the last time that has come.
     pub fn pop(&mut self, until: i64) -> Option<(i64, K, N)> {
-        while self.near.is_empty() {
-            let next = *self.table.next_namespace(self.loaded.as_ref())?;
-            if next > bucket(until) {
+        loop {
+            if self.near.is_empty() && self.late.is_empty() && !self.load(until) {
                 return None;
             }
-            self.load(next);
-        }
-        if self.near.first()?.0 > until {
-            return None;
-        }
-        let (time, key, namespace) = self.near.pop_first()?;
-        let timer = (time, namespace);
-        self.forget(Hashed::new(&key), &timer);
-        if self.near.is_empty() {
-            self.close_loaded();
-        }
-        Some((time, key, timer.1))
-    }
-
-    /// Sorts the timers of the next bucket.
-    fn load(&mut self, next: i64) {
-        let near = &mut self.near;
-        self.table.visit(&next, |key, set| {
-            for (time, namespace) in std::iter::once(&set.first).chain(&set.more) {
-                near.insert((*time, key.clone(), namespace.clone()));
+            let is_near = match (self.near.last(), self.late.first()) {
+                (Some(near), Some(late)) => near <= late,
+                (near, _) => near.is_some(),
+            };
+            let first = if is_near { self.near.last() } else { self.late.first() };
+            if first.is_some_and(|first| first.0 > until) {
+                return None;
             }
-        });
-        self.loaded = Some(next);
-        if self.near.is_empty() {
-            self.close_loaded();
+            let popped = if is_near { self.near.pop() } else { self.late.pop_first() };
+            // A bucket whose timers have all been deleted is not the last one.
+            let Some((time, key, namespace)) = popped else { continue };
+            let timer = (time, namespace);
+            if self.forget(Hashed::new(&key), &timer) {
+                return Some((time, key, timer.1));
+            }
         }
     }
 
-    /// Removes the buckets whose timers are all gone.
-    fn close_loaded(&mut self) {
+    /// Sorts the timers of the next bucket, if it has begun by `until`; returns whether it has.
+    fn load(&mut self, until: i64) -> bool {
         while let Some(first) = self.table.next_namespace(None).copied()
             && Some(first) <= self.loaded
         {
             self.table.clear(&first);
         }
+        let Some(next) = self.table.next_namespace(None).copied() else { return false };
+        if next > bucket(until) {
+            return false;
+        }
+        let near = &mut self.near;
+        self.table.visit(&next, |key, set| {
+            let timers = std::iter::once(&set.first).chain(&set.more);
+            near.extend(timers.map(|(time, namespace)| (*time, key.clone(), namespace.clone())));
+        });
+        near.sort_unstable_by(|a, b| b.cmp(a));
+        self.loaded = Some(next);
+        true
     }
 
     /// Freezes the timers and adds them to a cut.
@@ -216,7 +221,6 @@ mod tests {
         assert!(set(&mut timers, 11, 2));
         assert!(timers.delete(10, Hashed::new(&2), ()));
         assert_eq!(timers.pop(9), None);
-        assert_eq!(timers.first(), Some(10), "its bucket is loaded now");
         assert_eq!(timers.pop(2000), Some((10, 1, ())));
         assert!(!set(&mut timers, 11, 2), "it is still there in the loaded bucket");
         assert!(set(&mut timers, 5, 7), "a timer for the past fires next");
@@ -224,6 +228,14 @@ mod tests {
         assert_eq!(timers.pop(2000), Some((11, 2, ())));
         assert_eq!(timers.pop(2000), Some((2000, 2, ())));
         assert_eq!((timers.pop(i64::MAX), timers.first()), (None, None));
+    }
+
+    #[test]
+    fn regression_a_bucket_whose_timers_are_deleted_does_not_hold_up_the_next() {
+        let mut timers = timers();
+        assert!(set(&mut timers, 10, 1) && set(&mut timers, 5_000, 1));
+        assert!(timers.delete(10, Hashed::new(&1), ()));
+        assert_eq!(timers.pop(i64::MAX), Some((5_000, 1, ())));
     }
 
     #[test]

@@ -40,9 +40,9 @@ impl Dirty {
         }
     }
 
-    /// Counts everything as changed.
-    pub(crate) fn mark_all(&mut self) {
-        self.words = Box::default();
+    /// Returns whether everything counts as changed, whatever is marked.
+    pub(crate) fn marks_all(&self) -> bool {
+        self.words.is_empty()
     }
 
     /// Returns whether the slot of a hash is marked.
@@ -68,8 +68,7 @@ mod tests {
         assert!(dirty.is_clean());
         dirty.mark(7);
         assert!(dirty.has(7) && !dirty.has(8) && !dirty.is_clean());
-        dirty.mark_all();
-        assert!(dirty.has(8) && !dirty.is_clean());
+        assert!(!dirty.marks_all() && Dirty::default().marks_all());
     }
 
     #[test]

@@ -40,17 +40,23 @@ struct Below<K, V> {
     hidden: usize,
 }
 
+/// What a group has only when it is frozen or its changes are tracked.
+#[derive(Debug)]
+struct Past<K, V> {
+    below: Option<Below<K, V>>,
+    dirty: Dirty,
+}
+
 /// The values of one key group.
 #[derive(Debug)]
 pub(crate) struct Group<K, V> {
     live: Map<K, V>,
-    below: Option<Box<Below<K, V>>>,
-    dirty: Dirty,
+    past: Option<Box<Past<K, V>>>,
 }
 
 impl<K, V> Default for Group<K, V> {
     fn default() -> Self {
-        Group { live: HashTable::new(), below: None, dirty: Dirty::default() }
+        Group { live: HashTable::new(), past: None }
     }
 }
 
@@ -80,45 +86,56 @@ fn put<K: Key, V>(table: &mut Map<K, V>, key: K, hash: u64, value: V) -> &mut V 
     &mut table.insert_unique(hash, (key, value), |(k, _)| stable_hash(k)).into_mut().1
 }
 
+impl<K: Key, V: StateValue> Past<K, V> {
+    /// Notes that a key is about to change.
+    fn mark(past: &mut Option<Box<Self>>, hash: u64) {
+        if let Some(past) = past {
+            past.dirty.mark(hash);
+        }
+    }
+
+    /// Returns what lies below, if anything does.
+    fn below(past: &mut Option<Box<Self>>) -> Option<&mut Below<K, V>> {
+        past.as_mut()?.below.as_mut()
+    }
+}
+
 impl<K: Key, V: StateValue> Group<K, V> {
+    fn below(&self) -> Option<&Below<K, V>> {
+        self.past.as_ref()?.below.as_ref()
+    }
+
     #[inline]
     pub(crate) fn get(&self, key: Hashed<'_, K>) -> Option<&V> {
-        match (self.live.find(key.hash, |(k, _)| k == key.key), &self.below) {
-            (Some((_, value)), _) => Some(value),
-            (None, None) => None,
-            (None, Some(below)) => below.find(key),
+        match self.live.find(key.hash, |(k, _)| k == key.key) {
+            Some((_, value)) => Some(value),
+            None => self.below().and_then(|below| below.find(key)),
         }
     }
 
     #[inline]
     pub(crate) fn get_mut(&mut self, key: Hashed<'_, K>) -> Option<&mut V> {
-        self.dirty.mark(key.hash);
-        match (self.live.find_entry(key.hash, |(k, _)| k == key.key), &mut self.below) {
-            (Ok(found), _) => Some(&mut found.into_mut().1),
-            (Err(_), None) => None,
-            (Err(absent), Some(below)) => below.lift(absent.into_table(), key),
+        Past::mark(&mut self.past, key.hash);
+        match self.live.find_entry(key.hash, |(k, _)| k == key.key) {
+            Ok(found) => Some(&mut found.into_mut().1),
+            Err(absent) => Past::below(&mut self.past)?.lift(absent.into_table(), key),
         }
     }
 
     /// Returns the value of a key, made if there is none.
     #[inline]
     pub(crate) fn upsert(&mut self, key: Hashed<'_, K>, make: impl FnOnce() -> V) -> &mut V {
-        self.dirty.mark(key.hash);
+        Past::mark(&mut self.past, key.hash);
         match self.live.find_entry(key.hash, |(k, _)| k == key.key) {
             Ok(found) => &mut found.into_mut().1,
             Err(absent) => {
                 let live = absent.into_table();
-                let value = match &mut self.below {
-                    None => make(),
-                    Some(below) => match below.find(key).cloned() {
-                        Some(value) => {
-                            below.hidden += 1;
-                            value
-                        }
-                        None => make(),
-                    },
-                };
-                put(live, key.key.clone(), key.hash, value)
+                let value = Past::below(&mut self.past).and_then(|below| {
+                    let value = below.find(key)?.clone();
+                    below.hidden += 1;
+                    Some(value)
+                });
+                put(live, key.key.clone(), key.hash, value.unwrap_or_else(make))
             }
         }
     }
@@ -128,14 +145,37 @@ impl<K: Key, V: StateValue> Group<K, V> {
         self.live.reserve(entries.len(), |(key, _)| stable_hash(key));
         for (key, value) in entries {
             let hash = stable_hash(&key);
-            self.dirty.mark(hash);
+            Past::mark(&mut self.past, hash);
             put(&mut self.live, key, hash, value);
         }
     }
 
+    /// Changes the value of a key, and removes it if `change` says that it is not to be kept.
+    pub(crate) fn retain(
+        &mut self,
+        key: Hashed<'_, K>,
+        change: impl FnOnce(&mut V) -> bool,
+    ) -> Option<bool> {
+        if self.is_frozen() {
+            let kept = change(self.get_mut(key)?);
+            if !kept {
+                self.remove(key);
+            }
+            return Some(kept);
+        }
+        Past::mark(&mut self.past, key.hash);
+        let mut found = self.live.find_entry(key.hash, |(k, _)| k == key.key).ok()?;
+        let kept = change(&mut found.get_mut().1);
+        if !kept {
+            found.remove();
+        }
+        Some(kept)
+    }
+
     pub(crate) fn remove(&mut self, key: Hashed<'_, K>) -> Option<V> {
-        self.dirty.mark(key.hash);
-        match (self.live.find_entry(key.hash, |(k, _)| k == key.key), &mut self.below) {
+        Past::mark(&mut self.past, key.hash);
+        let below = Past::below(&mut self.past);
+        match (self.live.find_entry(key.hash, |(k, _)| k == key.key), below) {
             (Err(_), None) => None,
             (Ok(found), below) => {
                 let ((_, value), _) = found.remove();
@@ -160,7 +200,7 @@ impl<K: Key, V: StateValue> Group<K, V> {
     /// Returns how many keys there are.
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        let below = self.below.as_ref().map_or(0, |below| below.base.len() - below.hidden);
+        let below = self.below().map_or(0, |below| below.base.len() - below.hidden);
         self.live.len() + below
     }
 
@@ -171,7 +211,7 @@ impl<K: Key, V: StateValue> Group<K, V> {
 
     /// Returns the keys of the base that still count.
     fn visible(&self) -> impl Iterator<Item = &(K, V)> {
-        self.below.iter().flat_map(|below| {
+        self.below().into_iter().flat_map(|below| {
             below.base.iter().filter(|(key, _)| {
                 let hash = stable_hash(key);
                 self.live.find(hash, |(k, _)| k == key).is_none()
@@ -187,19 +227,17 @@ impl<K: Key, V: StateValue> Group<K, V> {
 
     /// Empties the group into a closure.
     pub(crate) fn drain(&mut self, mut take: impl FnMut(K, V)) {
-        if self.below.is_some() {
+        if self.is_frozen() {
             self.visible().cloned().for_each(|(key, value)| take(key, value));
-            self.below = None;
         }
         self.live.drain().for_each(|(key, value)| take(key, value));
-        self.dirty.mark_all();
+        self.past = None;
     }
 
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
         self.live.clear();
-        self.below = None;
-        self.dirty.mark_all();
+        self.past = None;
     }
 
     /// Freezes the group; returns its table, if it is not empty, and what has changed since the
@@ -214,20 +252,16 @@ impl<K: Key, V: StateValue> Group<K, V> {
                 put(&mut all, key.clone(), stable_hash(key), value.clone());
             }
             debug_assert_eq!(all.len(), self.len(), "hidden keys are counted");
-            (self.live, self.below) = (all, None);
+            self.live = all;
         }
-        let clean = if track && !self.live.is_empty() {
-            Dirty::clean(self.live.len())
-        } else {
-            Dirty::default()
-        };
-        let dirty = std::mem::replace(&mut self.dirty, clean);
+        let dirty = self.past.take().map(|past| past.dirty).unwrap_or_default();
         if self.live.is_empty() {
             return (None, dirty);
         }
+        let clean = if track { Dirty::clean(self.live.len()) } else { Dirty::default() };
         let base = Arc::new(std::mem::take(&mut self.live));
         let below = Below { base: Arc::clone(&base), removed: HashTable::new(), hidden: 0 };
-        self.below = Some(Box::new(below));
+        self.past = Some(Box::new(Past { below: Some(below), dirty: clean }));
         (Some(base), dirty)
     }
 
@@ -235,14 +269,17 @@ impl<K: Key, V: StateValue> Group<K, V> {
     /// is only one now.
     pub(crate) fn fold(&mut self) -> bool {
         let counted = self.len();
-        let Some(below) = self.below.take() else { return true };
-        let Below { base, removed, hidden } = *below;
+        let Some(past) = &mut self.past else { return true };
+        let Some(Below { base, removed, hidden }) = past.below.take() else { return true };
         match Arc::try_unwrap(base) {
             Err(base) => {
-                self.below = Some(Box::new(Below { base, removed, hidden }));
+                past.below = Some(Below { base, removed, hidden });
                 false
             }
             Ok(base) => {
+                if past.dirty.marks_all() {
+                    self.past = None;
+                }
                 self.merge(base, &removed);
                 debug_assert_eq!(self.live.len(), counted, "hidden keys are counted");
                 true
@@ -252,7 +289,7 @@ impl<K: Key, V: StateValue> Group<K, V> {
 
     /// Returns whether a frozen table lies below.
     pub(crate) fn is_frozen(&self) -> bool {
-        self.below.is_some()
+        self.below().is_some()
     }
 
     /// Merges the smaller of the two tables into the larger.
@@ -290,7 +327,11 @@ impl<K: Key, V: StateValue> Group<K, V> {
     /// Divides a group that nothing is frozen of.
     pub(crate) fn split(&mut self, count: usize, index: impl Fn(u64) -> usize) -> Vec<Group<K, V>> {
         let mut groups: Vec<_> = (0..count)
-            .map(|_| Group { live: HashTable::new(), below: None, dirty: self.dirty.clone() })
+            .map(|_| {
+                let dirty = self.past.as_ref().map(|past| past.dirty.clone());
+                let past = dirty.map(|dirty| Box::new(Past { below: None, dirty }));
+                Group { live: HashTable::new(), past }
+            })
             .collect();
         for (key, value) in self.live.drain() {
             let hash = stable_hash(&key);

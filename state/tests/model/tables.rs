@@ -64,8 +64,9 @@ impl<'r> World<'r> {
             match self.random.below(100) {
                 0..12 => self.insert(),
                 12..24 => self.update(),
-                24..30 => self.get(),
-                30..42 => self.remove(),
+                24..28 => self.get(),
+                28..36 => self.remove(),
+                36..42 => self.retain(),
                 42..50 => self.touch_many(),
                 50..56 => self.remove_many(),
                 56..62 => self.drain(),
@@ -158,6 +159,24 @@ impl<'r> World<'r> {
         let worker = self.owner(&key);
         let removed = self.tables[worker].remove(Hashed::new(&key), &namespace);
         assert_eq!(removed, self.model.remove(&(namespace, key.clone())), "{namespace} {key:?}");
+    }
+
+    /// Changes a value, and keeps it or not.
+    fn retain(&mut self) {
+        let (key, namespace, value) = (self.key(), self.namespace(), self.value());
+        let (worker, keep) = (self.owner(&key), self.random.below(2) == 0);
+        let kept = self.tables[worker].retain(Hashed::new(&key), &namespace, |stored| {
+            stored.0 = value.0;
+            keep
+        });
+        let place = (namespace, key);
+        assert_eq!(kept, self.model.contains_key(&place).then_some(keep), "{place:?}");
+        if let Some(model) = self.model.get_mut(&place) {
+            model.0 = value.0;
+        }
+        if !keep {
+            self.model.remove(&place);
+        }
     }
 
     /// Changes or makes the values of many keys as operators do, those of a batch in a row.
