@@ -5,7 +5,6 @@
 //! a family of entries in it, because operators cut at different instants.
 
 use crate::error::Result;
-use crate::key::KeyGroupRange;
 
 /// One family of entries in a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -89,10 +88,4 @@ pub trait FrozenStore: Send {
     /// # Errors
     /// When the store cannot be read.
     fn scan(&self, family: Family, prefix: &[u8], visit: Visit<'_>) -> Result<()>;
-}
-
-/// Returns the range of key groups that the first two bytes of keys may name.
-#[must_use]
-pub fn group_prefixes(range: KeyGroupRange) -> impl Iterator<Item = [u8; 2]> {
-    (range.first.0..=range.last.0).map(u16::to_be_bytes)
 }

@@ -22,7 +22,7 @@ use crate::cached::{CachedTable, SharedStore};
 use crate::descriptor::TableDescriptor;
 use crate::heap::HeapTable;
 use crate::snapshot::StateFormat;
-use crate::table::{Rows, Table};
+use crate::table::{Filled, Rows, Table};
 
 /// What can be stored for a key: an owned value that another thread may encode.
 pub trait StateValue: Clone + Send + Sync + Serialize + DeserializeOwned + 'static {}
@@ -160,8 +160,9 @@ impl Backend {
             _ => Rows::Heap(HeapTable::new(self.groups, self.range)),
         };
         let mut table = Table { name: name.clone(), rows, format, expiry };
+        let mut filled = Filled::new(self.groups, self.range);
         for stored in self.stored.iter().filter(|stored| stored.state == name) {
-            let floor = table.restore(stored, self.groups, self.range).map_err(Error::state)?;
+            let floor = table.restore(stored, &mut filled).map_err(Error::state)?;
             self.floor = self.floor.max(floor);
         }
         Ok(table)

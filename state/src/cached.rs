@@ -91,8 +91,9 @@ pub(crate) struct CachedTable<K, N, V> {
     encoded: (u64, u64),
     /// The namespace whose cache is looked through next.
     evict_at: usize,
-    /// The last frozen view, until writes to the store do not show in it.
-    frozen: Option<Box<dyn FrozenStore>>,
+    /// The frozen views in which writes to the store would still show: the second of two freezes may
+    /// be done before the first.
+    frozen: Vec<Box<dyn FrozenStore>>,
 }
 
 impl<K, N: std::fmt::Debug, V> std::fmt::Debug for CachedTable<K, N, V> {
@@ -153,7 +154,7 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
             cached: 0,
             encoded: (0, 0),
             evict_at: 0,
-            frozen: None,
+            frozen: Vec::new(),
         }
     }
 
@@ -265,10 +266,8 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
 
     /// Returns whether the store may be written: what was frozen would not show it.
     fn may_write(&mut self) -> bool {
-        if self.frozen.as_ref().is_some_and(|frozen| frozen.is_apart()) {
-            self.frozen = None;
-        }
-        self.frozen.is_none()
+        self.frozen.retain(|frozen| !frozen.is_apart());
+        self.frozen.is_empty()
     }
 
     /// Writes the changed values of a namespace that have not been used lately, and forgets those
@@ -285,7 +284,7 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
             }
             if entry.changed {
                 *changed -= 1;
-                written.add(&format, groups, name, entry);
+                written.add(&format, groups, name, (&entry.key, entry.value.as_ref()));
             }
             false
         });
@@ -306,9 +305,10 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
         }
         let mut written = Written::default();
         for entry in space.cache.iter_mut().filter(|entry| entry.changed) {
-            written.add(&format, groups, &space.name, entry);
+            written.add(&format, groups, &space.name, (&entry.key, entry.value.as_ref()));
             entry.changed = false;
         }
+        debug_assert_eq!(written.ends.len(), space.changed, "changed entries are counted");
         space.changed = 0;
         self.write(place, written);
     }
@@ -325,6 +325,20 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
         self.spaces[place].1.stored = true;
         let family = self.family;
         or_lost(self.store.borrow_mut().write(family, &mut written.entries()));
+    }
+
+    /// Writes entries that the table does not have straight into the store.
+    pub(crate) fn add(&mut self, namespace: &N, entries: impl Iterator<Item = (K, V)>) {
+        let place = self.open(namespace);
+        let (format, groups) = (Arc::clone(&self.format), self.groups);
+        let mut written = Written::default();
+        let space = &mut self.spaces[place].1;
+        for (key, value) in entries {
+            written.add(&format, groups, &space.name, (&key, Some(&value)));
+            space.count += 1;
+        }
+        space.first = 0;
+        self.write(place, written);
     }
 
     /// Opens a namespace for several accesses in a row.
@@ -506,7 +520,7 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
             self.flush(place);
         }
         let view = self.store.borrow_mut().freeze()?;
-        self.frozen = Some(view.share());
+        self.frozen.push(view.share());
         Ok(FrozenCache {
             name: name.to_owned(),
             format: Arc::clone(&self.format),
@@ -534,13 +548,13 @@ impl Written {
         format: &StateFormat<N, K, V>,
         groups: KeyGroups,
         name: &[u8],
-        entry: &Entry<K, V>,
+        (key, value): (&K, Option<&V>),
     ) {
-        let group = groups.of_hash(stable_hash(&entry.key));
+        let group = groups.of_hash(stable_hash(key));
         self.bytes.extend_from_slice(&prefix(group, name));
-        or_corrupt(format.key_bytes(&entry.key, &mut self.bytes));
+        or_corrupt(format.key_bytes(key, &mut self.bytes));
         let key_end = self.bytes.len();
-        let value_end = entry.value.as_ref().map(|value| {
+        let value_end = value.map(|value| {
             or_corrupt(format.value_bytes(value, &mut self.bytes));
             self.value_bytes += (self.bytes.len() - key_end) as u64;
             self.bytes.len()

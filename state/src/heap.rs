@@ -31,7 +31,8 @@ pub(crate) use dirty::Dirty;
 use frozen::FrozenSpace;
 use group::Group;
 
-/// A namespace with more keys than this is divided by key group.
+/// A namespace with more keys than this, and than half as many as there are key groups, is divided
+/// by key group.
 const UNDIVIDED_KEYS: usize = 64;
 
 /// How many emptied namespaces are kept for the next ones.
@@ -61,6 +62,8 @@ impl<K: Key, V: StateValue> Space<K, V> {
 pub(crate) struct HeapTable<K, N, V> {
     groups: KeyGroups,
     range: KeyGroupRange,
+    /// A namespace with more keys is divided.
+    undivided_keys: usize,
     /// Sorted by namespace.
     spaces: Vec<(N, Space<K, V>)>,
     /// Where the namespace of the last access stands.
@@ -78,6 +81,7 @@ impl<K: Key, N: Namespace, V: StateValue> HeapTable<K, N, V> {
         HeapTable {
             groups,
             range,
+            undivided_keys: UNDIVIDED_KEYS.max(range.count() / 2),
             spaces: Vec::new(),
             last: Cell::new(0),
             spare: Vec::new(),
@@ -168,7 +172,7 @@ impl<K: Key, N: Namespace, V: StateValue> HeapTable<K, N, V> {
             Err(place) => self.open(place, namespace),
         };
         let space = &self.spaces[place].1;
-        if space.mask == 0 && space.groups[0].len() > UNDIVIDED_KEYS {
+        if space.mask == 0 && space.groups[0].len() > self.undivided_keys {
             self.divide(place);
         }
         let space = &mut self.spaces[place].1;
@@ -178,6 +182,22 @@ impl<K: Key, N: Namespace, V: StateValue> HeapTable<K, N, V> {
             mask: space.mask,
             groups: &mut space.groups,
         }
+    }
+
+    /// Adds entries of the `index`-th key group of the range that the table does not have.
+    pub(crate) fn add(
+        &mut self,
+        namespace: &N,
+        index: usize,
+        entries: impl ExactSizeIterator<Item = (K, V)>,
+    ) {
+        let place = self.find(namespace).unwrap_or_else(|place| self.open(place, namespace));
+        let space = &self.spaces[place].1;
+        if space.mask == 0 && space.groups[0].len() + entries.len() > self.undivided_keys {
+            self.divide(place);
+        }
+        let space = &mut self.spaces[place].1;
+        space.groups[index & space.mask].add(entries);
     }
 
     /// Returns the value of a key.

@@ -55,6 +55,8 @@ pub struct Schema {
     fingerprint: u64,
     /// Whether bytes must be walked before they are decoded, see [`Schema::is_unbounded`].
     unbounded: bool,
+    /// Whether postcard drops bytes of it, see [`Schema::is_lax`].
+    lax: bool,
 }
 
 /// The place of a node in its schema.
@@ -206,7 +208,8 @@ impl Schema {
     }
 
     fn from_nodes(nodes: Vec<Node>) -> Self {
-        let mut schema = Schema { nodes, fingerprint: 0, unbounded: false };
+        let lax = nodes.contains(&Node::Leaf(Leaf::Char));
+        let mut schema = Schema { nodes, fingerprint: 0, unbounded: false, lax };
         schema.fingerprint = xxh3_64(&schema.to_bytes());
         schema.unbounded = schema.find_unbounded();
         schema
@@ -231,6 +234,12 @@ impl Schema {
     /// are walked before they are decoded, to refuse what is too deep or too long.
     pub(crate) fn is_unbounded(&self) -> bool {
         self.unbounded
+    }
+
+    /// Returns whether there is a character in it: postcard reads the first of a text for it, and
+    /// drops those behind. Such bytes are walked as well before they are decoded.
+    pub(crate) fn is_lax(&self) -> bool {
+        self.lax
     }
 
     fn find_unbounded(&self) -> bool {

@@ -17,15 +17,17 @@
 //!
 //! **Cost**: a block is sorted by its encoded keys, O(n log n), and held twice while it is made.
 //!
-//! **Left out**: deltas. They are parts whose value is an `Option`, `None` for a deleted entry;
-//! which part is relative to which is known by the manifest.
+//! **Deltas** are parts of the changed entries, with a part of the slots that they replace
+//! (`snapshot/slots.rs`); which part is relative to which is known by the manifest.
 //!
 //! **Sources**: Flink's schema evolution and canonical savepoints (semantics.md sections 2 and 3).
 
 mod pieces;
 mod reader;
+mod slots;
 
 pub use reader::{GroupReader, StateReader};
+pub(crate) use slots::Slots;
 
 use std::fmt;
 use std::marker::PhantomData;

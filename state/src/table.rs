@@ -7,21 +7,24 @@
 //!
 //! # Contract
 //! - *Own groups only*: every key belongs to a group in the range of the backend.
-//! - *Fixed order*: whatever iterates does so in an order that depends on the operations alone.
+//! - *Fixed order*: whatever iterates does so in an order that depends on the operations alone, on
+//!   when an encoder was done with what was frozen among them.
+
+mod restore;
 
 use std::sync::Arc;
 
 use highwater_core::cut::{Cut, EncodedState, FrozenState};
 use highwater_core::error::{Error, Result};
-use highwater_core::key::{Key, KeyGroupRange, KeyGroups};
+use highwater_core::key::Key;
 
 use crate::backend::{Hashed, Namespace, StateValue};
 use crate::cached::{CachedSpace, CachedTable, StoreWalk};
 use crate::descriptor::Expiry;
 use crate::expiring::Limit;
-use crate::format::FormatError;
 use crate::heap::{FrozenTable, HeapSpace, HeapTable, Walk};
 use crate::snapshot::StateFormat;
+pub(crate) use restore::Filled;
 
 /// How many groups are looked at when an operator folds.
 const FOLD_GROUPS: usize = 16;
@@ -267,49 +270,6 @@ impl<K: Key, N: Namespace, V: StateValue> Table<K, N, V> {
         match &mut self.rows {
             Rows::Heap(table) => table.fold(FOLD_GROUPS),
             Rows::Cached(_) => false,
-        }
-    }
-
-    /// Adds the entries of a stored state that belong to a range of key groups; returns the
-    /// watermark up to which they have fired.
-    pub(crate) fn restore(
-        &mut self,
-        stored: &EncodedState,
-        groups: KeyGroups,
-        range: KeyGroupRange,
-    ) -> Result<i64, FormatError> {
-        let Some(format) = self.format.clone() else { return Ok(i64::MIN) };
-        if let Some(slots) = &stored.slots {
-            format.read_slots(slots, range, |group, namespace, words| {
-                self.forget(&namespace, range.index_of(group), groups, words);
-            })?;
-        }
-        let mut floor = i64::MIN;
-        for group in format.open(&stored.part)?.groups(range) {
-            let group = group?;
-            floor = floor.max(group.floor());
-            for entry in group {
-                let (namespace, key, value) = entry?;
-                self.insert(Hashed::new(&key), &namespace, value);
-            }
-        }
-        Ok(floor)
-    }
-
-    /// Removes the entries of marked slots of one key group.
-    fn forget(&mut self, namespace: &N, index: usize, _groups: KeyGroups, words: Vec<u64>) {
-        let Some(marks) = crate::heap::Dirty::from_words(words) else { return };
-        let mut gone = Vec::new();
-        self.visit_group(namespace, index, |key, _| {
-            if marks.has(Hashed::new(key).hash) {
-                gone.push(key.clone());
-            }
-        });
-        for key in &gone {
-            self.remove(Hashed::new(key), namespace);
-        }
-        if self.is_empty(namespace) {
-            self.clear(namespace);
         }
     }
 }

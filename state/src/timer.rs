@@ -155,7 +155,8 @@ impl<K: Key, N: Namespace> Timers<K, N> {
                 return None;
             }
             let popped = if is_near { self.near.pop() } else { self.late.pop_first() };
-            let (time, key, namespace) = popped?;
+            // A bucket whose timers have all been deleted is not the last one.
+            let Some((time, key, namespace)) = popped else { continue };
             let timer = (time, namespace);
             if self.forget(Hashed::new(&key), &timer) {
                 return Some((time, key, timer.1));
@@ -227,6 +228,14 @@ mod tests {
         assert_eq!(timers.pop(2000), Some((11, 2, ())));
         assert_eq!(timers.pop(2000), Some((2000, 2, ())));
         assert_eq!((timers.pop(i64::MAX), timers.first()), (None, None));
+    }
+
+    #[test]
+    fn regression_a_bucket_whose_timers_are_deleted_does_not_hold_up_the_next() {
+        let mut timers = timers();
+        assert!(set(&mut timers, 10, 1) && set(&mut timers, 5_000, 1));
+        assert!(timers.delete(10, Hashed::new(&1), ()));
+        assert_eq!(timers.pop(i64::MAX), Some((5_000, 1, ())));
     }
 
     #[test]

@@ -7,8 +7,11 @@
 //! - What each block and entry must fulfil, violated one by one.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+use std::collections::BTreeSet;
+
 use highwater_core::error::ErrorKind;
-use highwater_core::key::KeyGroup;
+use highwater_core::key::{Key, KeyGroup};
+use highwater_state::StateFormat;
 use highwater_state::format::{
     Block, FormatError, Header, PartReader, PartWriter, Place, RawEntry, Role,
 };
@@ -182,6 +185,45 @@ fn forged_values_are_neither_too_deep_nor_too_long() {
     let error = decode::<Vec<()>>(&long).unwrap_err();
     assert!(error.contains("more elements than there is room for"), "{error}");
     assert_eq!(decode::<u8>(&Raw(vec![1, 2])).unwrap_err(), "1 bytes follow after its end");
+}
+
+#[test]
+fn regression_a_key_that_is_written_in_two_ways_is_refused() {
+    // The number 7, and a set of 1 and 2.
+    let numbers = format::<(), u32, ()>();
+    let error = read_raw(&numbers, group_of(&7u32), &[], &[&[7], &[0x87, 0]]).unwrap_err();
+    assert!(matches!(error, FormatError::Decode { role: Role::Key, .. }), "{error}");
+    let sets = format::<(), BTreeSet<u8>, ()>();
+    let group = group_of(&BTreeSet::from([1u8, 2]));
+    assert_eq!(read_raw(&sets, group, &[], &[&[2, 1, 2]]).unwrap(), 1);
+    let error = read_raw(&sets, group, &[], &[&[2, 1, 2], &[2, 2, 1]]).unwrap_err();
+    assert!(matches!(error, FormatError::Decode { role: Role::Key, .. }), "{error}");
+    let windows = format::<i64, u32, ()>();
+    let error = read_raw(&windows, group_of(&7u32), &[0x80, 0], &[&[7]]).unwrap_err();
+    assert!(matches!(error, FormatError::Decode { role: Role::Namespace, .. }), "{error}");
+}
+
+#[test]
+fn regression_characters_behind_a_character_are_refused() {
+    assert_eq!(decode::<char>(&Raw(vec![1, b'a'])).unwrap(), 'a');
+    let error = decode::<char>(&Raw(vec![2, b'a', b'b'])).unwrap_err();
+    assert!(error.contains("not one character"), "{error}");
+    let error = decode::<Vec<(u8, char)>>(&Raw(vec![1, 0, 2, b'a', b'b'])).unwrap_err();
+    assert!(error.contains("not one character"), "{error}");
+}
+
+/// Writes keys as they are, in one namespace, and returns how many are read.
+fn read_raw<N: Stored, K: Key>(
+    format: &StateFormat<N, K, ()>,
+    group: KeyGroup,
+    namespace: &[u8],
+    keys: &[&[u8]],
+) -> Result<usize, FormatError> {
+    let raw = keys.iter().map(|key| RawEntry { namespace, key, value: &[] });
+    let block = Block::new(group, 0, raw.collect())?;
+    let bytes = format.part(all(), vec![block])?;
+    let mut entries = format.open(&bytes)?.groups(all()).next().unwrap()?;
+    entries.try_fold(0, |count, entry| entry.map(|_| count + 1))
 }
 
 /// Bytes that are written as they are.

@@ -1,7 +1,7 @@
 //! Goes over postcard's bytes by a schema, without making values.
 //!
 //! Used where a type is written, to find out that it writes what its schema says, and where one is
-//! read of which few bytes could stand for much (see [`Schema::is_unbounded`]).
+//! read of which few bytes could stand for much (see [`Schema::is_unbounded`]) or some are dropped.
 
 use crate::format::codec::CodecError;
 use crate::format::input::{Input, deeper};

@@ -18,15 +18,18 @@ use highwater_core::key::{Key, KeyGroup, KeyGroupRange, KeyGroups, stable_hash};
 use super::dirty::Dirty;
 use super::group::Map;
 use crate::backend::{Namespace, StateValue};
-use crate::format::{Block, FormatError, RawEntry};
-use crate::snapshot::StateFormat;
+use crate::format::{Block, FormatError};
+use crate::snapshot::{Slots, StateFormat};
+
+/// The table of a group, if it has values, and what has changed in it.
+pub(super) type FrozenGroup<K, V> = (Option<Arc<Map<K, V>>>, Dirty);
 
 /// The tables of one namespace.
 #[derive(Debug)]
 pub(super) struct FrozenSpace<K, N, V> {
     pub(super) namespace: N,
     pub(super) divided: bool,
-    pub(super) groups: Vec<(Option<Arc<Map<K, V>>>, Dirty)>,
+    pub(super) groups: Vec<FrozenGroup<K, V>>,
 }
 
 /// A table as it was when it was frozen.
@@ -118,44 +121,31 @@ impl<K: Key, N: Namespace, V: StateValue> FrozenTable<K, N, V> {
         few
     }
 
-    /// Encodes what a delta replaces: by key group and namespace the marks of the slots, none for
-    /// all of them.
+    /// Encodes what a delta replaces: by namespace, and by key group where it is divided, the marks
+    /// of the slots.
     fn slots(&self, format: &StateFormat<N, K, V>) -> Result<Vec<u8>, FormatError> {
         let all = Dirty::default();
         let dropped = self.dropped.iter().flatten().collect::<BTreeSet<_>>();
-        let mut names = Vec::new();
+        let mut slots = Slots::new(self.range);
         for namespace in dropped.iter().filter(|name| !self.holds(name)) {
-            names.push((format.namespace_bytes(namespace)?, None));
+            slots.of_all(format.namespace_bytes(namespace)?, &all);
         }
         for space in &self.spaces {
-            let again = dropped.contains(&space.namespace);
-            names.push((format.namespace_bytes(&space.namespace)?, (!again).then_some(space)));
-        }
-        let mut blocks = Vec::new();
-        for index in 0..self.range.count() {
-            let mut named = Vec::new();
-            for (name, space) in &names {
-                let at = |space: &&FrozenSpace<K, N, V>| if space.divided { index } else { 0 };
-                let dirty = space.as_ref().and_then(|space| space.groups.get(at(space)));
-                let marks = dirty.map_or(&all, |(_, dirty)| dirty);
-                if !marks.is_clean() {
-                    let bytes = marks.words().iter().flat_map(|word| word.to_le_bytes());
-                    named.push((name.as_slice(), bytes.collect::<Vec<u8>>()));
+            let name = format.namespace_bytes(&space.namespace)?;
+            match space.groups.as_slice() {
+                _ if dropped.contains(&space.namespace) => slots.of_all(name, &all),
+                [(_, marks)] => slots.of_all(name, marks),
+                groups => {
+                    for (index, (_, marks)) in groups.iter().enumerate() {
+                        slots.of_group(index, &name, marks);
+                    }
                 }
             }
-            let raw = named.iter().map(|(name, marks)| RawEntry {
-                namespace: name,
-                key: &[],
-                value: marks,
-            });
-            let group = KeyGroup(self.range.first.0 + index as u16);
-            blocks.push(Block::new(group, i64::MIN, raw.collect())?);
         }
-        blocks.retain(|block| !block.is_empty());
-        format.slots_part(self.range, &blocks)
+        slots.encode(format)
     }
 
     fn holds(&self, namespace: &N) -> bool {
-        self.spaces.iter().any(|space| space.namespace == *namespace)
+        self.spaces.binary_search_by(|space| space.namespace.cmp(namespace)).is_ok()
     }
 }

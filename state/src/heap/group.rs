@@ -11,7 +11,7 @@
 //! **Invariants**
 //! - *Frozen is frozen*: nothing changes a table while an encoder holds it (`Arc::try_unwrap`).
 //! - *Live wins*: a key of the base that is also live, or removed, counts no more; `hidden` says how
-//!   many there are (asserted by `check`).
+//!   many there are (asserted in `freeze` and `fold`, which count).
 //!
 //! **Cost**: nothing while nothing is frozen. Afterwards the first write of a key copies its value,
 //! and folding moves each copy back once, so both are constant per write.
@@ -24,6 +24,7 @@ use hashbrown::HashTable;
 use highwater_core::key::{Key, stable_hash};
 
 use super::dirty::Dirty;
+use super::frozen::FrozenGroup;
 use crate::backend::{Hashed, StateValue};
 
 /// A table of keys and values.
@@ -154,6 +155,16 @@ impl<K: Key, V: StateValue> Group<K, V> {
         }
     }
 
+    /// Adds keys that the group does not have.
+    pub(crate) fn add(&mut self, entries: impl ExactSizeIterator<Item = (K, V)>) {
+        self.live.reserve(entries.len(), |(key, _)| stable_hash(key));
+        for (key, value) in entries {
+            let hash = stable_hash(&key);
+            Past::mark(&mut self.past, hash);
+            put(&mut self.live, key, hash, value);
+        }
+    }
+
     /// Changes the value of a key, and removes it if `change` says that it is not to be kept.
     pub(crate) fn retain(
         &mut self,
@@ -253,13 +264,14 @@ impl<K: Key, V: StateValue> Group<K, V> {
     /// last time.
     ///
     /// - `track`: whether to mark what changes from now on.
-    pub(crate) fn freeze(&mut self, track: bool) -> (Option<Arc<Map<K, V>>>, Dirty) {
+    pub(crate) fn freeze(&mut self, track: bool) -> FrozenGroup<K, V> {
         if !self.fold() {
             // An earlier freeze is still being encoded: this one gets a table of its own.
             let mut all = HashTable::with_capacity(self.len());
             for (key, value) in self.iter() {
                 put(&mut all, key.clone(), stable_hash(key), value.clone());
             }
+            debug_assert_eq!(all.len(), self.len(), "hidden keys are counted");
             self.live = all;
         }
         let dirty = self.past.take().map(|past| past.dirty).unwrap_or_default();
@@ -276,6 +288,7 @@ impl<K: Key, V: StateValue> Group<K, V> {
     /// Makes one table of the two when nobody reads the frozen one any more; returns whether there
     /// is only one now.
     pub(crate) fn fold(&mut self) -> bool {
+        let counted = self.len();
         let Some(past) = &mut self.past else { return true };
         let Some(Below { base, removed, hidden }) = past.below.take() else { return true };
         match Arc::try_unwrap(base) {
@@ -288,6 +301,7 @@ impl<K: Key, V: StateValue> Group<K, V> {
                     self.past = None;
                 }
                 self.merge(base, &removed);
+                debug_assert_eq!(self.live.len(), counted, "hidden keys are counted");
                 true
             }
         }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use highwater_core::key::{Key, KeyGroup, KeyGroupRange, stable_hash};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::format::{
@@ -64,7 +65,8 @@ impl<'a, N: Stored, K: Key, V: Stored, C: Codec> StateReader<'a, N, K, V, C> {
         self.part.blocks(range).map(|block| {
             let stored = self.part.header().schemas.value.clone();
             let (format, reading) = (self.format, self.reading);
-            Ok(GroupReader { format, reading, stored, block: block?, read: 0, failed: false })
+            let (block, again) = (block?, Vec::new());
+            Ok(GroupReader { format, reading, stored, block, again, read: 0, failed: false })
         })
     }
 }
@@ -78,6 +80,8 @@ pub struct GroupReader<'a, N, K, V, C = Postcard> {
     /// The schema of the stored values.
     stored: Schema,
     block: BlockReader<'a>,
+    /// A key, encoded again.
+    again: Vec<u8>,
     read: u64,
     failed: bool,
 }
@@ -114,9 +118,10 @@ impl<N: Stored, K: Key, V: Stored, C: Codec> GroupReader<'_, N, K, V, C> {
         let (entry, place) = (self.read, Place::Block(self.block.group()));
         let decode = |role| move |source| FormatError::Decode { place, entry, role, source };
         let schemas = &self.format.schemas;
-        let namespace = same(&self.format.codec, &schemas.namespace, raw.namespace);
+        let (codec, again) = (&self.format.codec, &mut self.again);
+        let namespace = exact(codec, &schemas.namespace, raw.namespace, again);
         let namespace = namespace.map_err(decode(Role::Namespace))?;
-        let key: K = same(&self.format.codec, &schemas.key, raw.key).map_err(decode(Role::Key))?;
+        let key: K = exact(codec, &schemas.key, raw.key, again).map_err(decode(Role::Key))?;
         let value = self.value(raw.value).map_err(decode(Role::Value))?;
         let found = self.format.groups.of_hash(stable_hash(&key));
         if found != self.block.group() {
@@ -133,7 +138,7 @@ impl<N: Stored, K: Key, V: Stored, C: Codec> GroupReader<'_, N, K, V, C> {
             Reading::Grown => codec.decode_evolved(stored, bytes),
             Reading::Migrated { step, grown: true } => (step.decode)(codec, Some(stored), bytes),
             Reading::Migrated { step, grown: false } => {
-                bounded(codec, stored, bytes)?;
+                checked(codec, stored, bytes)?;
                 (step.decode)(codec, None, bytes)
             }
         }
@@ -153,17 +158,37 @@ impl<N: Stored, K: Key, V: Stored, C: Codec> Iterator for GroupReader<'_, N, K, 
     }
 }
 
+/// Decodes what is compared by its bytes: a number may be longer than it need be, or a set out of
+/// order, and a key would come twice.
+///
+/// - `again`: room to encode it again.
+pub(super) fn exact<T: Serialize + DeserializeOwned>(
+    codec: &impl Codec,
+    schema: &Schema,
+    bytes: &[u8],
+    again: &mut Vec<u8>,
+) -> Result<T, CodecError> {
+    let value = same(codec, schema, bytes)?;
+    again.clear();
+    codec.encode(&value, again)?;
+    if again == bytes {
+        return Ok(value);
+    }
+    let at = again.iter().zip(bytes).take_while(|(written, stored)| written == stored).count();
+    Err(CodecError::Malformed { at, what: "other bytes than its type writes" })
+}
+
 /// Decodes a value that was stored with the schema of its type.
 fn same<T: DeserializeOwned>(
     codec: &impl Codec,
     schema: &Schema,
     bytes: &[u8],
 ) -> Result<T, CodecError> {
-    bounded(codec, schema, bytes)?;
+    checked(codec, schema, bytes)?;
     codec.decode(bytes)
 }
 
-/// Asserts that a value is neither too deep nor too long to be decoded.
-fn bounded(codec: &impl Codec, schema: &Schema, bytes: &[u8]) -> Result<(), CodecError> {
-    if schema.is_unbounded() { codec.check(schema, bytes) } else { Ok(()) }
+/// Asserts that a value is neither too deep nor too long to be decoded, nor more than is decoded.
+fn checked(codec: &impl Codec, schema: &Schema, bytes: &[u8]) -> Result<(), CodecError> {
+    if schema.is_unbounded() || schema.is_lax() { codec.check(schema, bytes) } else { Ok(()) }
 }

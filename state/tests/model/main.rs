@@ -1,0 +1,73 @@
+//! Random histories of tables and timers against plain sorted maps, by the thousand
+//! (`HIGHWATER_LONG=1` for a hundred thousand).
+//!
+//! A history writes, removes, drains and clears; freezes fully or for deltas, several times before
+//! the first is encoded; encodes here or on other threads while it goes on; folds; drops what was
+//! frozen; restores into any number of workers, in memory or in a store, and goes on from there.
+//!
+//! - *Live*: every access gives what the model gives. Would catch a key that shines through from
+//!   the frozen table, a value evicted without being written, a count that drifts.
+//! - *Frozen*: full parts are compared byte by byte with those made of the model as it was at the
+//!   freeze, and chains of a full part and deltas by restoring them. Would catch a write that shows
+//!   in what was frozen before it, and a change or a deletion that a delta misses.
+//! - *Deltas* are as large as what has changed, with one large namespace and with many small ones.
+//! - *Timers*: the same, with the order in which they fire.
+//!
+//! Keys share hashes by three, so that nothing but the keys tells them apart, and key groups, so
+//! that groups hold many; namespaces grow beyond what is divided by group, and become empty again.
+//!
+//! All histories come from seeds, which a failure names (`HIGHWATER_SEED=n HIGHWATER_CASES=1`); what
+//! other threads do meanwhile does not.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that reports figures")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod deltas;
+mod kinds;
+mod tables;
+mod timers;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use kinds::Kind;
+use support::damage::Random;
+use tables::World;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|number| number.parse().ok())
+}
+
+/// Runs histories, each from a seed of its own.
+fn histories(name: &str, cases: u64, run: impl Fn(&mut Random)) {
+    let long = number("HIGHWATER_LONG") == Some(1);
+    let cases = number("HIGHWATER_CASES").unwrap_or(if long { 100_000 } else { cases });
+    let first = number("HIGHWATER_SEED").unwrap_or(1);
+    let began = Instant::now();
+    for seed in first..first + cases {
+        let mut random = Random(seed << 32);
+        if catch_unwind(AssertUnwindSafe(|| run(&mut random))).is_err() {
+            panic!("{name}: seed {seed} (HIGHWATER_SEED={seed} HIGHWATER_CASES=1)");
+        }
+    }
+    println!("{name}: {cases} histories, {:.1} s", began.elapsed().as_secs_f64());
+}
+
+#[test]
+fn tables_in_memory_are_what_the_model_is() {
+    histories("tables in memory", 2_000, |random| World::new(Kind::Heap, random).run());
+}
+
+#[test]
+fn tables_in_stores_are_what_the_model_is() {
+    histories("tables in stores", 1_000, |random| {
+        let kind = if random.below(2) == 0 { Kind::Store } else { Kind::LateStore };
+        World::new(kind, random).run();
+    });
+}
+
+#[test]
+fn timers_fire_as_the_model_does() {
+    histories("timers", 1_500, timers::run);
+}
