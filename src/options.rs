@@ -1,6 +1,7 @@
 //! The options that every program has: workers, mode, intervals, logs and metrics.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::builder::TypedValueParser;
@@ -8,6 +9,7 @@ use clap::{Args, Parser, ValueEnum};
 use highwater_core::config::{MIN_WATERMARK_INTERVAL, Mode};
 use highwater_core::error::{Error, Result};
 use highwater_core::key::MAX_PARALLELISM;
+use highwater_core::store::Stores;
 use tracing_subscriber::EnvFilter;
 
 /// What a job is run with.
@@ -71,6 +73,14 @@ pub struct JobOptions {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub rate: Option<u64>,
 
+    /// Where keyed state lives
+    #[arg(long, value_enum, default_value_t = StateOption::Heap)]
+    pub state: StateOption,
+
+    /// Memory for all state in RocksDB, such as 256MiB; 16MiB or more
+    #[arg(long, value_name = "BYTES", default_value = "256MiB", value_parser = bytes)]
+    pub rocksdb_memory: u64,
+
     /// What to log: error, warn, info, debug, trace, or a filter such as highwater_core=debug
     #[arg(long, value_name = "FILTER", default_value = "warn")]
     pub log: String,
@@ -89,6 +99,50 @@ pub enum ModeOption {
     Streaming,
     /// One watermark, at the end: only final results
     Batch,
+}
+
+/// The values of `--state`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StateOption {
+    /// In memory
+    Heap,
+    /// In RocksDB, with the values in use in memory
+    Rocksdb,
+}
+
+impl StateOption {
+    /// Opens the stores of a job, in a scratch folder of this process.
+    ///
+    /// # Errors
+    /// When the program was built without them, or the folder cannot be used.
+    fn stores(self, memory_bytes: u64) -> Result<Option<Arc<dyn Stores>>> {
+        match self {
+            StateOption::Heap => Ok(None),
+            StateOption::Rocksdb => rocks_stores(memory_bytes).map(Some),
+        }
+    }
+}
+
+#[cfg(feature = "rocksdb")]
+fn rocks_stores(memory_bytes: u64) -> Result<Arc<dyn Stores>> {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    // A process may run several jobs, one after the other or side by side.
+    static JOBS: AtomicU64 = AtomicU64::new(0);
+    let job = JOBS.fetch_add(1, Ordering::Relaxed);
+    let name = format!("highwater-state-{}-{job}", std::process::id());
+    let dir = std::env::temp_dir().join(name);
+    Ok(Arc::new(highwater_rocksdb::RocksStores::open(&dir, memory_bytes)?))
+}
+
+#[cfg(not(feature = "rocksdb"))]
+fn rocks_stores(_memory_bytes: u64) -> Result<Arc<dyn Stores>> {
+    let expected = "heap: this program was built without the feature rocksdb";
+    Err(Error::option("--state", "rocksdb", expected))
+}
+
+/// Reads a number of bytes such as `64MiB` or `1000000`.
+fn bytes(text: &str) -> Result<u64, String> {
+    text.parse::<bytesize::ByteSize>().map(|size| size.as_u64())
 }
 
 fn workers() -> impl TypedValueParser<Value = usize> {
@@ -134,6 +188,7 @@ impl JobOptions {
             watermark_interval: self.watermark_interval,
             max_parallelism: self.max_parallelism,
             rate: self.rate,
+            stores: self.state.stores(self.rocksdb_memory)?,
             ..highwater_core::config::Config::default()
         };
         engine.check()?;

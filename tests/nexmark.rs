@@ -3,13 +3,18 @@
 //! One family: for every query, worker count and mode, the rows equal the stored answers. It catches
 //! whatever loses, repeats or miscounts a record between source and sink, and windows or joins that
 //! differ from Flink's.
+//!
+//! Another: the same with keyed state in a store of bytes; in RocksDB with the feature `rocksdb`. It
+//! catches values that are lost or stale between the cache and the store.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use highwater::connectors::nexmark::Event;
 use highwater::core::config::Mode;
+use highwater::core::store::Stores;
 use highwater::prelude::*;
 
 #[path = "../examples/nexmark/queries.rs"]
@@ -30,7 +35,13 @@ fn expected(set: &str, query: &str) -> Vec<String> {
 }
 
 /// The rows that a query gives, sorted bytewise.
-fn rows<T, Q>(set: &'static str, workers: usize, mode: Mode, query: Q) -> Vec<String>
+fn rows<T, Q>(
+    set: &'static str,
+    workers: usize,
+    mode: Mode,
+    stores: Option<Arc<dyn Stores>>,
+    query: Q,
+) -> Vec<String>
 where
     T: Clone + Send + serde::Serialize + 'static,
     Q: for<'scope> Fn(&DataStream<'scope, Event>) -> DataStream<'scope, T> + Send + Sync + 'static,
@@ -39,6 +50,7 @@ where
     let sink = results.clone();
     let mut config = Config::workers(workers);
     config.engine.mode = mode;
+    config.engine.stores = stores;
     let summary = highwater::execute(config, move |env| {
         let events = env
             .read(JsonLines::<Event>::at(data(set).join("events.jsonl.zst")))
@@ -69,7 +81,7 @@ macro_rules! answers {
                 let expected = expected(set, stringify!($query));
                 for workers in [1, 2, 4] {
                     for mode in [Mode::Streaming, Mode::Batch] {
-                        let got = rows(set, workers, mode, queries::$query);
+                        let got = rows(set, workers, mode, None, queries::$query);
                         assert!(
                             got == expected,
                             "{set}, {workers} workers, {mode:?}: {} rows, not {}; such as {:?}",
@@ -93,4 +105,45 @@ answers! {
     q7_finds_the_highest_bids_of_tumbling_windows: q7;
     q8_finds_new_sellers_of_tumbling_windows: q8;
     q11_counts_bids_in_sessions: q11;
+}
+
+/// Opens stores with a cache of decoded values that is too small for any query.
+#[cfg(not(feature = "rocksdb"))]
+fn stores() -> (Arc<dyn Stores>, ()) {
+    (Arc::new(highwater::state::memory::MemoryStores { cache_bytes: 64 << 10 }), ())
+}
+
+/// Opens stores on disk, in a folder that is removed with what comes second.
+#[cfg(feature = "rocksdb")]
+fn stores() -> (Arc<dyn Stores>, tempfile::TempDir) {
+    let around = tempfile::tempdir().expect("a folder for the state");
+    let dir = around.path().join("state");
+    let stores = highwater_rocksdb::RocksStores::open(&dir, highwater_rocksdb::MEMORY_BYTES_MIN);
+    (Arc::new(stores.expect("an empty folder")), around)
+}
+
+macro_rules! answers_from_stores {
+    ($($test:ident: $query:ident;)*) => {
+        $(#[test]
+        fn $test() {
+            for set in ["in_order", "disorder"] {
+                let expected = expected(set, stringify!($query));
+                for workers in [1, 2] {
+                    let (stores, _folder) = stores();
+                    let stores = Some(stores);
+                    let got = rows(set, workers, Mode::Streaming, stores, queries::$query);
+                    let different = difference(&got, &expected);
+                    assert!(got == expected, "{set}, {workers} workers: such as {different:?}");
+                }
+            }
+        })*
+    };
+}
+
+answers_from_stores! {
+    q3_joins_with_state_in_a_store: q3;
+    q5_slides_with_state_in_a_store: q5;
+    q7_tumbles_with_state_in_a_store: q7;
+    q8_joins_windows_with_state_in_a_store: q8;
+    q11_has_sessions_with_state_in_a_store: q11;
 }

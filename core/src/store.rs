@@ -21,8 +21,9 @@ pub trait Stores: Send + Sync {
     /// When there is no room for it.
     fn open(&self, uid: &str, worker: usize) -> Result<Box<dyn Store>>;
 
-    /// Returns the bytes of decoded values that each table of `tables` may keep in memory.
-    fn cache_bytes(&self, tables: usize) -> usize;
+    /// Returns the bytes of decoded values that each table may keep in memory now: its share of
+    /// what all tables of the process may keep.
+    fn cache_bytes(&self) -> usize;
 }
 
 /// Sorted entries of bytes.

@@ -10,6 +10,7 @@
 //! **Cost**: a freeze flushes every family that was written since the last one, into a small SST at
 //! worst; four of them are merged. If nothing was written, the last checkpoint is used again.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::thread::{Builder, JoinHandle};
 
@@ -130,6 +131,7 @@ impl Drop for RocksStore {
             // A checkpoint that was given up says so itself.
             let _ = thread.join();
         }
+        self.shared.families.fetch_sub(self.families.len(), Ordering::Relaxed);
         for name in self.families.iter() {
             // Closing a DB would flush what is not on disk yet, only for it to be removed.
             let _ = self.live.db.drop_cf(name);
@@ -144,6 +146,7 @@ impl Store for RocksStore {
         let name = format!("state/{name}");
         let options = options::of_family(&self.shared.memory, expiry);
         self.live.db.create_cf(&name, &options).map_err(self.failed("make a family"))?;
+        self.shared.families.fetch_add(1, Ordering::Relaxed);
         let family = Family(self.families.len());
         self.families = self.families.iter().cloned().chain([name]).collect();
         Ok(family)

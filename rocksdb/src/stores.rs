@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use highwater_core::clock::{Clock, SystemClock};
 use highwater_core::error::Result;
@@ -16,6 +17,8 @@ pub(crate) struct Shared {
     pub(crate) memory: Memory,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) scratch: Arc<Folder>,
+    /// How many families all stores have: as many tables share the memory for decoded values.
+    pub(crate) families: AtomicUsize,
 }
 
 /// Opens the stores of a process, in one scratch folder and one share of memory.
@@ -80,7 +83,8 @@ impl RocksStores {
     pub fn with_clock(dir: &Path, memory_bytes: u64, clock: Arc<dyn Clock>) -> Result<Self> {
         let memory = Memory::of(memory_bytes)?;
         let scratch = Folder::scratch(dir)?;
-        Ok(RocksStores { shared: Arc::new(Shared { memory, clock, scratch }) })
+        let families = AtomicUsize::new(0);
+        Ok(RocksStores { shared: Arc::new(Shared { memory, clock, scratch, families }) })
     }
 
     /// Opens an empty store for an operator on a worker, as a type of its own.
@@ -103,7 +107,8 @@ impl Stores for RocksStores {
         Ok(Box::new(self.open_store(uid, worker)?))
     }
 
-    fn cache_bytes(&self, tables: usize) -> usize {
-        self.shared.memory.decoded_bytes / tables.max(1)
+    fn cache_bytes(&self) -> usize {
+        let families = self.shared.families.load(Ordering::Relaxed);
+        self.shared.memory.decoded_bytes / families.max(1)
     }
 }

@@ -106,9 +106,14 @@ fn too_little_memory_is_refused() {
     assert!(error.sentence().contains("--rocksdb-memory"), "{}", error.sentence());
     assert!(!dir.exists());
     let stores = RocksStores::open(&dir, MEMORY_BYTES_MIN).unwrap();
-    assert_eq!(stores.cache_bytes(1), 8 << 20);
-    assert_eq!(stores.cache_bytes(4), 2 << 20);
-    assert_eq!(stores.cache_bytes(0), 8 << 20);
+    assert_eq!(stores.cache_bytes(), 8 << 20);
+    let mut store = stores.open("uid", 0).unwrap();
+    for name in ["a", "b", "c", "d"] {
+        store.family(name, None).unwrap();
+    }
+    assert_eq!(stores.cache_bytes(), 2 << 20);
+    drop(store);
+    assert_eq!(stores.cache_bytes(), 8 << 20);
 }
 
 #[test]

@@ -154,8 +154,8 @@ impl Backend {
                 let store = self.store(&stores)?;
                 let expiry_ms = expiry.and_then(|(ttl, _)| ttl.store_expiry_ms());
                 let family = store.borrow_mut().family(&name, expiry_ms)?;
-                let (keys, budget) = ((self.groups, self.range), stores.cache_bytes(1));
-                Rows::Cached(Box::new(CachedTable::new(keys, format, (store, family), budget)))
+                let keys = (self.groups, self.range);
+                Rows::Cached(Box::new(CachedTable::new(keys, format, (store, family), stores)))
             }
             _ => Rows::Heap(HeapTable::new(self.groups, self.range)),
         };

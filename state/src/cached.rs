@@ -14,7 +14,7 @@
 //!   (`CachedTable::entry`).
 //! - *Counted*: a namespace knows how many values it has, so that an empty one costs no search.
 //!
-//! **Cost**: memory for `budget` bytes, estimated by the size of what has been encoded, and a little
+//! **Cost**: memory for its share of bytes, estimated by the size of what has been encoded, and a little
 //! per namespace. A freeze writes the changed values that are still in the cache.
 //!
 //! **Left out**: deltas of such tables: a store knows itself which of its files are new.
@@ -34,7 +34,7 @@ use hashbrown::HashTable;
 use highwater_core::cut::{EncodedState, FrozenState};
 use highwater_core::error::{Error, Result};
 use highwater_core::key::{Key, KeyGroup, KeyGroupRange, KeyGroups, stable_hash};
-use highwater_core::store::{Family, FrozenStore, Store};
+use highwater_core::store::{Family, FrozenStore, Store, Stores};
 
 use crate::backend::{Hashed, Namespace, StateValue};
 use crate::expiring::Limit;
@@ -84,7 +84,8 @@ pub(crate) struct CachedTable<K, N, V> {
     /// Sorted by namespace.
     spaces: Vec<(N, Space<K, V>)>,
     last: Cell<usize>,
-    budget: usize,
+    /// Says how many bytes the caches may take.
+    stores: Arc<dyn Stores>,
     /// Entries in all caches.
     cached: usize,
     /// Bytes and number of the values encoded or decoded so far.
@@ -140,7 +141,7 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
         (groups, range): (KeyGroups, KeyGroupRange),
         format: Arc<StateFormat<N, K, V>>,
         (store, family): (SharedStore, Family),
-        budget: usize,
+        stores: Arc<dyn Stores>,
     ) -> Self {
         CachedTable {
             groups,
@@ -150,7 +151,7 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
             family,
             spaces: Vec::new(),
             last: Cell::new(0),
-            budget,
+            stores,
             cached: 0,
             encoded: (0, 0),
             evict_at: 0,
@@ -250,7 +251,7 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
 
     /// Evicts values that are not in use if there are too many, about an eighth of them.
     fn make_room(&mut self) {
-        let room = (self.budget / self.entry_bytes()).max(64);
+        let room = (self.stores.cache_bytes() / self.entry_bytes()).max(64);
         if self.cached < room || !self.may_write() {
             return;
         }

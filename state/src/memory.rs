@@ -21,8 +21,8 @@ impl Stores for MemoryStores {
         Ok(Box::new(MemoryStore::default()))
     }
 
-    fn cache_bytes(&self, tables: usize) -> usize {
-        self.cache_bytes / tables.max(1)
+    fn cache_bytes(&self) -> usize {
+        self.cache_bytes
     }
 }
 

@@ -45,7 +45,12 @@ enum Command {
     /// Build and run the flights example; print its table and the path of its picture.
     Demo,
     /// Run everything a change must pass: unit, integration and documentation tests.
+    ///
+    /// State in RocksDB is left out, because its library takes ten minutes to compile.
     Test {
+        /// Run the tests of state in RocksDB instead.
+        #[arg(long)]
+        rocksdb: bool,
         /// Arguments for `cargo test`, such as `-p highwater-core` or `window -- --nocapture`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
         rest: Vec<String>,
@@ -72,7 +77,8 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Demo => demo::run(),
-        Command::Test { rest } => test(&rest),
+        Command::Test { rocksdb: true, rest } => test_rocksdb(&rest),
+        Command::Test { rocksdb: false, rest } => test(&rest),
         Command::Lint => lint(),
         Command::Bench { names } => bench(&names),
         Command::Paper { name: None, .. } => paper::list(),
@@ -89,16 +95,28 @@ fn main() -> ExitCode {
 
 /// Runs the tests. Plain `cargo test` also builds the examples as programs, which tests run.
 fn test(rest: &[String]) -> Result<(), Error> {
-    system::provide()?;
+    system::provide(&[system::C_COMPILER])?;
     let names_a_package = rest.iter().any(|arg| arg.starts_with("-p") || arg == "--package");
-    let scope = if names_a_package { None } else { Some("--workspace") };
+    let scope: &[&str] = if names_a_package { &[] } else { ALL };
     Step::cargo("test").args(scope).args(rest).run()
+}
+
+/// All packages but the one whose library takes ten minutes to compile.
+const ALL: &[&str] = &["--workspace", "--exclude", "highwater-rocksdb"];
+
+/// Runs the tests of the store, and the reference answers with state in it.
+fn test_rocksdb(rest: &[String]) -> Result<(), Error> {
+    system::provide(&[system::C_COMPILER, system::LIBCLANG])?;
+    Step::cargo("test").args(["-p", "highwater-rocksdb"]).args(rest).run()?;
+    let tests = ["--features", "rocksdb", "--test", "nexmark", "--test", "conformance"];
+    Step::cargo("test").args(tests).args(rest).run()
 }
 
 fn lint() -> Result<(), Error> {
     Step::cargo("fmt").args(["--all", "--check"]).run()?;
-    Step::cargo("clippy").args(["--workspace", "--all-targets", "--", "-D", "warnings"]).run()?;
-    Step::cargo("doc").args(["--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings").run()
+    let clippy = ["--all-targets", "--", "-D", "warnings"];
+    Step::cargo("clippy").args(ALL).args(clippy).run()?;
+    Step::cargo("doc").args(ALL).args(["--no-deps"]).env("RUSTDOCFLAGS", "-D warnings").run()
 }
 
 fn bench(names: &[String]) -> Result<(), Error> {

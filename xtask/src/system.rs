@@ -1,39 +1,58 @@
 //! What the tests need from the system, and how to get it.
 //!
-//! The only need so far is a C compiler, which builds the zstd library. Where `apt-get` is at hand
-//! and we may use it, what is missing is installed; elsewhere the exact command is printed.
+//! A C compiler builds the zstd library; RocksDB needs a C++ compiler and libclang besides. Where
+//! `apt-get` is at hand and we may use it, what is missing is installed; elsewhere the exact command
+//! is printed.
 
 use std::env;
+use std::path::Path;
 use std::process::Command;
 
 use crate::error::Error;
 use crate::step::{Step, works};
 
-/// A program that must be here.
-struct Need {
-    /// The variable of the environment by which users choose another one.
-    variable: &'static str,
-    /// The program.
-    program: &'static str,
+/// Something that must be here.
+pub(crate) struct Need {
+    /// What people call it.
+    name: &'static str,
+    is_met: fn() -> bool,
     /// The Debian packages that hold it.
     packages: &'static [&'static str],
 }
 
-const NEEDS: &[Need] = &[Need { variable: "CC", program: "cc", packages: &["gcc", "libc6-dev"] }];
+/// What builds C libraries; `CC` names another one.
+pub(crate) const C_COMPILER: Need = Need {
+    name: "cc",
+    is_met: || {
+        env::var_os("CC").is_some_and(|program| works(program, &["--version"]))
+            || works("cc", &["--version"])
+    },
+    packages: &["gcc", "libc6-dev"],
+};
 
-impl Need {
-    fn is_met(&self) -> bool {
-        env::var_os(self.variable).is_some_and(|program| works(program, &["--version"]))
-            || works(self.program, &["--version"])
-    }
-}
+/// What RocksDB is built with; `LIBCLANG_PATH` names the folder of another libclang.
+pub(crate) const LIBCLANG: Need = Need {
+    name: "c++ and libclang",
+    is_met: || {
+        let found = || {
+            Path::new("/usr/lib").read_dir().is_ok_and(|mut entries| {
+                entries.any(|entry| {
+                    entry
+                        .is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with("llvm-"))
+                })
+            })
+        };
+        works("c++", &["--version"]) && (env::var_os("LIBCLANG_PATH").is_some() || found())
+    },
+    packages: &["g++", "libclang1-14", "libclang-common-14-dev"],
+};
 
 /// Installs what is missing.
 ///
 /// # Errors
 /// When something is missing and we may not install it.
-pub(crate) fn provide() -> Result<(), Error> {
-    let missing: Vec<&Need> = NEEDS.iter().filter(|need| !need.is_met()).collect();
+pub(crate) fn provide(needs: &[Need]) -> Result<(), Error> {
+    let missing: Vec<&Need> = needs.iter().filter(|need| !(need.is_met)()).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -48,7 +67,7 @@ pub(crate) fn provide() -> Result<(), Error> {
         Step::new("sudo").args(["-n", "apt-get", "update"]).run()?;
         return Step::new("sudo").args(["-n", "apt-get"]).args(install).run();
     }
-    let programs: Vec<&str> = missing.iter().map(|need| need.program).collect();
+    let programs: Vec<&str> = missing.iter().map(|need| need.name).collect();
     let command = format!("sudo apt-get {}", install.join(" "));
     Err(Error::Missing { programs: programs.join(", "), command })
 }

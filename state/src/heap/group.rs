@@ -151,6 +151,9 @@ impl<K: Key, V: StateValue> Group<K, V> {
         Past::mark(&mut self.past, key.hash);
         match self.live.find_entry(key.hash, |(k, _)| k == key.key) {
             Ok(found) => &mut found.into_mut().1,
+            Err(absent) if self.past.is_none() => {
+                put(absent.into_table(), key.key.clone(), key.hash, make())
+            }
             Err(absent) => Past::make(&mut self.past, absent.into_table(), key, make),
         }
     }

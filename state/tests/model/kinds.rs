@@ -82,7 +82,7 @@ impl Stores for LateStores {
         Ok(Box::new(LateStore { families: Arc::default() }))
     }
 
-    fn cache_bytes(&self, _tables: usize) -> usize {
+    fn cache_bytes(&self) -> usize {
         0
     }
 }
