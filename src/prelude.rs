@@ -52,7 +52,11 @@ pub use highwater_operators::connect::KeyedCoProcessFunction;
 pub use highwater_operators::environment::{Env, Summary};
 pub use highwater_operators::join::{IntervalJoin, IntervalJoined, JoinResult};
 pub use highwater_operators::key_by::KeyedStream;
-pub use highwater_operators::keyed_state::{States, ValueState};
+pub use highwater_operators::keyed_state::{
+    AggregatingState, AggregatingStateDescriptor, ListState, ListStateDescriptor, MapState,
+    MapStateDescriptor, ReducingState, ReducingStateDescriptor, StateTtlConfig, StateVisibility,
+    States, TtlTime, UpdateType, ValueState, ValueStateDescriptor,
+};
 pub use highwater_operators::process::{KeyedProcessFunction, ProcessContext};
 pub use highwater_operators::stream::{DataStream, Named, Processed};
 pub use highwater_operators::watermarks::Watermarks;

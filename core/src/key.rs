@@ -81,6 +81,12 @@ impl KeyGroups {
         self.max
     }
 
+    /// Returns the number of workers.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        self.workers as usize
+    }
+
     /// Returns the group of a key with this hash.
     #[inline]
     #[must_use]

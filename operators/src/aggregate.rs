@@ -15,7 +15,7 @@ use highwater_core::key::Key;
 use highwater_core::record::{Batch, Data, ExchangeData};
 use highwater_core::shell::Logic;
 use highwater_core::time::EventTime;
-use highwater_state::{StateValue, Table};
+use highwater_state::{KeyedSpace, Space, StateValue, Table};
 
 use crate::key_by::KeyedStream;
 use crate::keys::Keys;
@@ -175,6 +175,27 @@ struct Rolling<K, T, V, R, F, C, A, M> {
     types: PhantomData<(K, T, V, R)>,
 }
 
+/// Changes the value of the key of each record, and emits what comes of it.
+fn roll<K: Key, T, V: StateValue, R: Data>(
+    mut space: impl KeyedSpace<K, V>,
+    keys: &Keys<K>,
+    batch: &mut Batch<T>,
+    (create, add, result): (impl Fn() -> V, impl Fn(&mut V, T), impl Fn(&K, &V) -> Option<R>),
+    end: &mut End,
+    cx: &mut Context<'_, R>,
+) {
+    for (i, (event_time, value)) in drain(batch).enumerate() {
+        let key = keys.at(i, &mut space);
+        let stored = space.get_or_insert_with(key, &create);
+        add(stored, value);
+        if end.batch_mode {
+            end.latest = end.latest.max(event_time);
+        } else if let Some(result) = result(key.key, stored) {
+            cx.emit(event_time, result);
+        }
+    }
+}
+
 impl<K, T, V, R, F, C, A, M> Logic for Rolling<K, T, V, R, F, C, A, M>
 where
     K: Key,
@@ -192,16 +213,11 @@ where
 
     fn left(&mut self, batch: &mut Batch<T>, cx: &mut Context<'_, R>) {
         self.keys.read(batch, &*self.key);
-        let mut space = self.table.space(&());
-        for (i, (event_time, value)) in drain(batch).enumerate() {
-            let key = self.keys.at(i, &mut space);
-            let stored = space.get_or_insert_with(key, &self.create);
-            (self.add)(stored, value);
-            if self.end.batch_mode {
-                self.end.latest = self.end.latest.max(event_time);
-            } else if let Some(result) = (self.result)(key.key, stored) {
-                cx.emit(event_time, result);
-            }
+        let Rolling { table, create, add, result, end, keys, .. } = self;
+        let functions = (&*create, &*add, &*result);
+        match table.space(&()) {
+            Space::Heap(space) => roll(space, keys, batch, functions, end, cx),
+            Space::Cached(space) => roll(space, keys, batch, functions, end, cx),
         }
     }
 

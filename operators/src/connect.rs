@@ -12,6 +12,7 @@ use highwater_core::metrics::Role;
 use highwater_core::record::{Batch, Data, ExchangeData};
 use highwater_core::shell::{Inlet, Logic, ShellBuilder};
 use highwater_core::time::EventTime;
+use highwater_state::ttl::Now;
 use highwater_state::{Backend, Hashed};
 
 use crate::key_by::{KeyedStream, backend};
@@ -163,12 +164,22 @@ where
     }
 }
 
+/// What a function is run for.
+#[derive(Clone, Copy, Debug)]
+enum Use {
+    Record,
+    EventTimer,
+    ProcessingTimer,
+}
+
 /// Runs a keyed function of two streams.
 pub(crate) struct CoProcess<K: Key, A, FA, B, FB, P> {
     keys: (Rc<FA>, Rc<FB>),
     function: P,
     states: States<K>,
     timers: ProcessTimers<K>,
+    /// The event time by which states expire: the watermark, or the time of the timer that runs.
+    event_clock: i64,
     values: std::marker::PhantomData<fn() -> (A, B)>,
 }
 
@@ -185,19 +196,31 @@ where
         let mut states = States::new(backend);
         let function = make(&mut states)?;
         let values = std::marker::PhantomData;
-        Ok(CoProcess { keys, function, states, timers, values })
+        Ok(CoProcess { keys, function, states, timers, event_clock: i64::MIN, values })
     }
 
     fn run(
         &mut self,
         key: &K,
         event_time: EventTime,
+        used: Use,
         cx: &mut Context<'_, P::Out>,
         part: impl FnOnce(&mut P, &mut ProcessContext<'_, '_, K, P::Out>),
     ) {
+        let (clock, of_record) = match used {
+            Use::Record => (cx.watermark(), event_time),
+            Use::EventTimer => (event_time.min(cx.watermark()), i64::MIN),
+            Use::ProcessingTimer => (cx.watermark(), i64::MIN),
+        };
+        self.event_clock = self.event_clock.max(clock);
+        let now = Now {
+            processing_ms: cx.processing_time(),
+            watermark: self.event_clock,
+            event_time: of_record,
+        };
         let (states, timers) = (&mut self.states, &mut self.timers);
         let key = Hashed::new(key);
-        part(&mut self.function, &mut ProcessContext { cx, key, event_time, states, timers });
+        part(&mut self.function, &mut ProcessContext { cx, key, event_time, now, states, timers });
     }
 }
 
@@ -217,14 +240,14 @@ where
     fn left(&mut self, batch: &mut Batch<A>, cx: &mut Context<'_, P::Out>) {
         for (event_time, value) in drain(batch) {
             let key = (self.keys.0)(&value);
-            self.run(&key, event_time, cx, |function, cx| function.process_left(value, cx));
+            self.run(&key, event_time, Use::Record, cx, |f, cx| f.process_left(value, cx));
         }
     }
 
     fn right(&mut self, batch: &mut Batch<B>, cx: &mut Context<'_, P::Out>) {
         for (event_time, value) in drain(batch) {
             let key = (self.keys.1)(&value);
-            self.run(&key, event_time, cx, |function, cx| function.process_right(value, cx));
+            self.run(&key, event_time, Use::Record, cx, |f, cx| f.process_right(value, cx));
         }
     }
 
@@ -235,7 +258,7 @@ where
             }
             if let Some((time, key)) = self.timers.pop_event(watermark) {
                 cx.count_fired(1);
-                self.run(&key, time, cx, |function, cx| function.on_timer(time, cx));
+                self.run(&key, time, Use::EventTimer, cx, |f, cx| f.on_timer(time, cx));
             }
         }
         None
@@ -246,7 +269,7 @@ where
             && let Some((time, key)) = self.timers.pop_processing(now_ms)
         {
             cx.count_fired(1);
-            self.run(&key, time, cx, |function, cx| function.on_timer(time, cx));
+            self.run(&key, time, Use::ProcessingTimer, cx, |f, cx| f.on_timer(time, cx));
         }
     }
 

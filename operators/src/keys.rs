@@ -1,12 +1,12 @@
 //! The keys of a batch, read and hashed before the state of any of them is touched.
 //!
-//! A lookup in a large table misses the cache. Done one after another, misses add up; here the
-//! lookups of the next few keys are started together, so that they overlap, before their values are
-//! changed one by one.
+//! A lookup in a large table misses the cache, and one in a store reads it. Done one after another,
+//! misses add up; here the lookups of the next few keys are done together, so that they overlap,
+//! before their values are changed one by one.
 
 use highwater_core::key::{Key, stable_hash};
 use highwater_core::record::Batch;
-use highwater_state::{Hashed, Namespace, Space, StateValue};
+use highwater_state::{Hashed, KeyedSpace, StateValue};
 
 /// How many keys are looked up together.
 const TOGETHER: usize = 32;
@@ -38,10 +38,10 @@ impl<K: Key> Keys<K> {
     /// Returns the key of the `i`-th record. Called for one record after another, it brings the
     /// values of the next keys near now and then.
     #[inline]
-    pub(crate) fn at<N: Namespace, V: StateValue>(
+    pub(crate) fn at<V: StateValue>(
         &self,
         i: usize,
-        space: &mut Space<'_, K, N, V>,
+        space: &mut impl KeyedSpace<K, V>,
     ) -> Hashed<'_, K> {
         if i.is_multiple_of(TOGETHER) {
             let end = (i + TOGETHER).min(self.keys.len());

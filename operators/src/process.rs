@@ -2,21 +2,22 @@
 //!
 //! **Sources**: Flink's `KeyedProcessFunction`, `KeyedProcessOperator`.
 
+mod context;
+
+pub use context::ProcessContext;
+
 use std::convert::Infallible;
 use std::rc::Rc;
 
-use highwater_core::OutputTag;
-use highwater_core::context::Context;
 use highwater_core::cut::Cut;
 use highwater_core::error::Result;
 use highwater_core::key::Key;
 use highwater_core::record::{Data, ExchangeData};
-use highwater_core::time::EventTime;
-use highwater_state::{Backend, Hashed, StateValue, Timers};
+use highwater_state::{Backend, Timers};
 
 use crate::connect::{CoProcess, KeyedCoProcessFunction};
 use crate::key_by::KeyedStream;
-use crate::keyed_state::{States, ValueState};
+use crate::keyed_state::States;
 use crate::stream::Processed;
 
 /// What happens to the records and timers of a key, after Flink's `KeyedProcessFunction`.
@@ -76,94 +77,6 @@ impl<K: Key> ProcessTimers<K> {
     /// Takes the first processing-time timer that has come.
     pub(crate) fn pop_processing(&mut self, now_ms: i64) -> Option<(i64, K)> {
         self.processing.pop(now_ms).map(|(time, key, ())| (time, key))
-    }
-}
-
-/// What a process function may use: the current key, its states and timers, and the outputs.
-#[derive(Debug)]
-pub struct ProcessContext<'a, 'b, K: Key, O: Data> {
-    pub(crate) cx: &'a mut Context<'b, O>,
-    pub(crate) key: Hashed<'a, K>,
-    pub(crate) event_time: EventTime,
-    pub(crate) states: &'a mut States<K>,
-    pub(crate) timers: &'a mut ProcessTimers<K>,
-}
-
-impl<K: Key, O: Data> ProcessContext<'_, '_, K, O> {
-    /// Returns the key of the record or timer.
-    #[must_use]
-    pub fn key(&self) -> &K {
-        self.key.key
-    }
-
-    /// Returns the event time of the record, or the time of the timer, in ms.
-    #[must_use]
-    pub fn event_time(&self) -> EventTime {
-        self.event_time
-    }
-
-    /// Returns the watermark: no record with an event time at or below it is on time any more.
-    #[must_use]
-    pub fn watermark(&self) -> i64 {
-        self.cx.watermark()
-    }
-
-    /// Returns the processing time, in ms since 1970.
-    #[must_use]
-    pub fn processing_time(&self) -> i64 {
-        self.cx.processing_time()
-    }
-
-    /// Emits a value at the event time of the record or timer.
-    pub fn emit(&mut self, value: O) {
-        self.cx.emit(self.event_time, value);
-    }
-
-    /// Emits a value into the side output with this tag, at the same event time.
-    pub fn emit_to<X: Data>(&mut self, tag: &OutputTag<X>, value: X) {
-        self.cx.emit_to(tag, self.event_time, value);
-    }
-
-    /// Returns the value of a state for the current key.
-    #[must_use]
-    pub fn get<V: StateValue>(&mut self, state: ValueState<V>) -> Option<&V> {
-        self.states.get(state, self.key)
-    }
-
-    /// Returns the value of a state for the current key, to be changed; made by default first.
-    pub fn get_mut<V: StateValue + Default>(&mut self, state: ValueState<V>) -> &mut V {
-        self.states.get_mut(state, self.key)
-    }
-
-    /// Stores the value of a state for the current key.
-    pub fn set<V: StateValue>(&mut self, state: ValueState<V>, value: V) {
-        self.states.set(state, self.key, value);
-    }
-
-    /// Takes the value of a state for the current key, and leaves none.
-    pub fn take<V: StateValue>(&mut self, state: ValueState<V>) -> Option<V> {
-        self.states.take(state, self.key)
-    }
-
-    /// Sets a timer for the current key that fires when the watermark reaches `time`, in ms. The
-    /// same time twice is one timer; a time that has passed fires when the watermark next moves.
-    pub fn set_event_timer(&mut self, time: i64) {
-        self.timers.event.set(time, self.key, ());
-    }
-
-    /// Deletes an event-time timer of the current key; nothing happens if there is none.
-    pub fn delete_event_timer(&mut self, time: i64) {
-        self.timers.event.delete(time, self.key, ());
-    }
-
-    /// Sets a timer for the current key that fires when the clock has passed `time_ms` since 1970.
-    pub fn set_processing_timer(&mut self, time_ms: i64) {
-        self.timers.processing.set(time_ms, self.key, ());
-    }
-
-    /// Deletes a processing-time timer of the current key; nothing happens if there is none.
-    pub fn delete_processing_timer(&mut self, time_ms: i64) {
-        self.timers.processing.delete(time_ms, self.key, ());
     }
 }
 

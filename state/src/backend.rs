@@ -140,37 +140,55 @@ impl Backend {
         &mut self,
         descriptor: TableDescriptor<K, N, V>,
     ) -> Result<Table<K, N, V>> {
-        let TableDescriptor { name, formats, expiry_ms, keep } = descriptor;
-        if !self.names.insert(name.clone()) {
-            return Err(Error::program(format!("state {name:?} is made twice by one operator")));
-        }
-        let format = if self.durable {
-            let mut format =
-                StateFormat::new(&self.uid, &name, self.groups).map_err(Error::state)?;
-            for with in formats {
-                format = with(format).map_err(Error::state)?;
+        let TableDescriptor { name, formats, expiry } = descriptor;
+        let format = match self.claim(&name)? {
+            None => None,
+            Some(format) => {
+                let format = formats.into_iter().try_fold(format, |format, with| with(format));
+                Some(Arc::new(format.map_err(Error::state)?))
             }
-            Some(Arc::new(format))
-        } else {
-            None
         };
         let rows = match (&self.stores, &format) {
             (Some(stores), Some(format)) => {
                 let (stores, format) = (Arc::clone(stores), Arc::clone(format));
                 let store = self.store(&stores)?;
+                let expiry_ms = expiry.and_then(|(ttl, _)| ttl.store_expiry_ms());
                 let family = store.borrow_mut().family(&name, expiry_ms)?;
                 let (keys, budget) = ((self.groups, self.range), stores.cache_bytes(1));
                 Rows::Cached(Box::new(CachedTable::new(keys, format, (store, family), budget)))
             }
             _ => Rows::Heap(HeapTable::new(self.groups, self.range)),
         };
-        let mut table = Table { name: name.clone(), rows, format, keep };
+        let mut table = Table { name: name.clone(), rows, format, expiry };
         let mut filled = Filled::new(self.groups, self.range);
         for stored in self.stored.iter().filter(|stored| stored.state == name) {
             let floor = table.restore(stored, &mut filled).map_err(Error::state)?;
             self.floor = self.floor.max(floor);
         }
         Ok(table)
+    }
+
+    /// Gives a name to a state; returns how it is stored, if it is.
+    pub(crate) fn claim<N: Namespace, K: Key, V: StateValue>(
+        &mut self,
+        name: &str,
+    ) -> Result<Option<StateFormat<N, K, V>>> {
+        if !self.names.insert(name.to_owned()) {
+            return Err(Error::program(format!("state {name:?} is made twice by one operator")));
+        }
+        if !self.durable {
+            return Ok(None);
+        }
+        StateFormat::new(&self.uid, name, self.groups).map(Some).map_err(Error::state)
+    }
+
+    /// Returns what is stored of a state.
+    pub(crate) fn stored(&self, name: &str) -> impl Iterator<Item = &EncodedState> {
+        self.stored.iter().map(|stored| &**stored).filter(move |stored| stored.state == name)
+    }
+
+    pub(crate) fn worker(&self) -> usize {
+        self.worker
     }
 
     fn store(&mut self, stores: &Arc<dyn Stores>) -> Result<SharedStore> {

@@ -22,6 +22,10 @@
 //! # Panics
 //! When the store fails: what an operator remembers is lost then, and the job must be restarted.
 
+mod walk;
+
+pub(crate) use walk::StoreWalk;
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -33,8 +37,11 @@ use highwater_core::key::{Key, KeyGroup, KeyGroupRange, KeyGroups, stable_hash};
 use highwater_core::store::{Family, FrozenStore, Store};
 
 use crate::backend::{Hashed, Namespace, StateValue};
+use crate::expiring::Limit;
 use crate::format::{Block, FormatError, RawEntry};
 use crate::snapshot::StateFormat;
+use crate::table::KeyedSpace;
+use crate::ttl::used_in;
 
 /// A store that the tables of one operator share.
 pub(crate) type SharedStore = Rc<RefCell<Box<dyn Store>>>;
@@ -521,6 +528,7 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
             range: self.range,
             floor,
             view,
+            expired: None,
         })
     }
 }
@@ -573,8 +581,13 @@ pub struct CachedSpace<'a, K, N: std::fmt::Debug, V> {
 }
 
 impl<'a, K: Key, N: Namespace, V: StateValue> CachedSpace<'a, K, N, V> {
-    /// Reads the values of several keys at once, for accesses that follow soon.
-    pub(crate) fn prefetch(&mut self, keys: &[(K, u64)]) {
+    pub(crate) fn into_value(self, key: Hashed<'_, K>, make: impl FnOnce() -> V) -> &'a mut V {
+        self.table.upsert(self.place, key, make)
+    }
+}
+
+impl<K: Key, N: Namespace, V: StateValue> KeyedSpace<K, V> for CachedSpace<'_, K, N, V> {
+    fn prefetch(&mut self, keys: &[(K, u64)]) {
         let table = &mut *self.table;
         table.make_room();
         let space = &table.spaces[self.place].1;
@@ -600,15 +613,7 @@ impl<'a, K: Key, N: Namespace, V: StateValue> CachedSpace<'a, K, N, V> {
         }
     }
 
-    pub(crate) fn get_or_insert_with(
-        &mut self,
-        key: Hashed<'_, K>,
-        make: impl FnOnce() -> V,
-    ) -> &mut V {
-        self.table.upsert(self.place, key, make)
-    }
-
-    pub(crate) fn into_value(self, key: Hashed<'_, K>, make: impl FnOnce() -> V) -> &'a mut V {
+    fn get_or_insert_with(&mut self, key: Hashed<'_, K>, make: impl FnOnce() -> V) -> &mut V {
         self.table.upsert(self.place, key, make)
     }
 }
@@ -621,6 +626,20 @@ pub(crate) struct FrozenCache<K, N, V> {
     range: KeyGroupRange,
     floor: i64,
     view: Box<dyn FrozenStore>,
+    /// What is left out.
+    expired: Option<Limit>,
+}
+
+impl<K, N, V> FrozenCache<K, N, V> {
+    /// Leaves out what has expired.
+    pub(crate) fn without(self, expired: Option<Limit>) -> Self {
+        FrozenCache { expired, ..self }
+    }
+
+    fn has_expired(&self, value: &[u8]) -> bool {
+        let used = used_in(value);
+        self.expired.zip(used).is_some_and(|(limit, used)| limit.has_expired(used))
+    }
 }
 
 impl<K: Key, N: Namespace, V: StateValue> FrozenState for FrozenCache<K, N, V> {
@@ -633,7 +652,9 @@ impl<K: Key, N: Namespace, V: StateValue> FrozenState for FrozenCache<K, N, V> {
         for group in (self.range.first.0..=self.range.last.0).map(KeyGroup) {
             let mut entries: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
             let mut visit = |stored: &[u8], value: &[u8]| {
-                entries.push((stored.to_vec(), value.to_vec()));
+                if !self.has_expired(value) {
+                    entries.push((stored.to_vec(), value.to_vec()));
+                }
                 true
             };
             self.view.scan(self.family, &group.0.to_be_bytes(), &mut visit)?;

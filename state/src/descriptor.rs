@@ -1,7 +1,6 @@
 //! What is said of a table before it is made: its name, how old values are read, how long they live.
 
 use std::fmt;
-use std::sync::Arc;
 
 use highwater_core::key::Key;
 use serde::de::DeserializeOwned;
@@ -9,20 +8,20 @@ use serde::de::DeserializeOwned;
 use crate::backend::{Namespace, StateValue};
 use crate::format::FormatError;
 use crate::snapshot::{Migration, StateFormat};
+use crate::ttl::{Expiring, StateTtlConfig};
 
 /// Changes the format of a table before it is used.
 type WithFormat<K, N, V> =
     Box<dyn FnOnce(StateFormat<N, K, V>) -> Result<StateFormat<N, K, V>, FormatError>>;
 
-/// Says of a value whether it is worth keeping at an instant, in ms since 1970.
-pub(crate) type Keep<V> = Arc<dyn Fn(&V, i64) -> bool + Send + Sync>;
+/// When values expire, and how the instant of their last use is read.
+pub(crate) type Expiry<V> = (StateTtlConfig, fn(&V) -> i64);
 
 /// Describes a table.
 pub struct TableDescriptor<K, N, V> {
     pub(crate) name: String,
     pub(crate) formats: Vec<WithFormat<K, N, V>>,
-    pub(crate) expiry_ms: Option<i64>,
-    pub(crate) keep: Option<Keep<V>>,
+    pub(crate) expiry: Option<Expiry<V>>,
 }
 
 impl<K, N, V> fmt::Debug for TableDescriptor<K, N, V> {
@@ -35,7 +34,7 @@ impl<K: Key, N: Namespace, V: StateValue> TableDescriptor<K, N, V> {
     /// Describes a table by its name, unique within the operator.
     pub fn new(name: &str) -> Self {
         let name = name.to_owned();
-        TableDescriptor { name, formats: Vec::new(), expiry_ms: None, keep: None }
+        TableDescriptor { name, formats: Vec::new(), expiry: None }
     }
 
     /// Says how values of an older type become values of the present one.
@@ -47,12 +46,13 @@ impl<K: Key, N: Namespace, V: StateValue> TableDescriptor<K, N, V> {
         self.formats.push(Box::new(|format| format.with_migration(migration)));
         self
     }
+}
 
-    /// Says which values snapshots leave out.
+impl<K: Key, N: Namespace, V: StateValue> TableDescriptor<K, N, Expiring<V>> {
+    /// Lets snapshots and stores leave out what has expired.
     #[must_use]
-    pub(crate) fn keep(mut self, keep: Keep<V>, expiry_ms: Option<i64>) -> Self {
-        self.keep = Some(keep);
-        self.expiry_ms = expiry_ms;
+    pub(crate) fn expiring(mut self, ttl: StateTtlConfig) -> Self {
+        self.expiry = Some((ttl, Expiring::used));
         self
     }
 }

@@ -16,14 +16,17 @@
 mod dirty;
 mod frozen;
 mod group;
+mod walk;
 
 pub(crate) use frozen::FrozenTable;
+pub(crate) use walk::Walk;
 
 use std::cell::Cell;
 
 use highwater_core::key::{Key, KeyGroupRange, KeyGroups};
 
 use crate::backend::{Hashed, Namespace, StateValue};
+use crate::table::KeyedSpace;
 pub(crate) use dirty::Dirty;
 use frozen::FrozenSpace;
 use group::Group;
@@ -130,6 +133,23 @@ impl<K: Key, N: Namespace, V: StateValue> HeapTable<K, N, V> {
     #[inline]
     fn index(&self, hash: u64) -> usize {
         self.range.index_of(self.groups.of_hash(hash))
+    }
+
+    /// Opens a namespace that is about to hold about as many keys of each group as `alike` does.
+    pub(crate) fn make_room(&mut self, namespace: &N, alike: &N) {
+        let (Err(place), Ok(alike)) = (self.find(namespace), self.find(alike)) else { return };
+        let alike = &self.spaces[alike].1;
+        if alike.mask == 0 {
+            return;
+        }
+        let sizes: Vec<usize> = alike.groups.iter().map(Group::len).collect();
+        self.open(place, namespace);
+        if self.spaces[place].1.mask == 0 {
+            self.divide(place);
+        }
+        for (group, size) in self.spaces[place].1.groups.iter_mut().zip(sizes) {
+            group.reserve(size);
+        }
     }
 
     /// Divides a namespace by key group.
@@ -336,35 +356,31 @@ pub struct HeapSpace<'a, K, V> {
 }
 
 impl<'a, K: Key, V: StateValue> HeapSpace<'a, K, V> {
-    #[inline]
+    #[inline(always)]
     fn index(&self, hash: u64) -> usize {
         (usize::from(self.key_groups.of_hash(hash).0) - self.first_group) & self.mask
-    }
-
-    /// Brings the values of several keys near, so that their cache misses overlap.
-    #[inline]
-    pub(crate) fn prefetch(&mut self, keys: &[(K, u64)]) {
-        let near = |(key, hash): &&(K, u64)| {
-            self.groups[self.index(*hash)].get(Hashed { key, hash: *hash }).is_some()
-        };
-        std::hint::black_box(keys.iter().filter(near).count());
-    }
-
-    /// Returns the value of a key to be changed, made by `make` if there is none.
-    #[inline]
-    pub(crate) fn get_or_insert_with(
-        &mut self,
-        key: Hashed<'_, K>,
-        make: impl FnOnce() -> V,
-    ) -> &mut V {
-        let index = self.index(key.hash);
-        self.groups[index].upsert(key, make)
     }
 
     /// Returns the value of a key to be changed, made by `make` if there is none, for as long as the
     /// table is borrowed.
     #[inline]
     pub(crate) fn into_value(self, key: Hashed<'_, K>, make: impl FnOnce() -> V) -> &'a mut V {
+        let index = self.index(key.hash);
+        self.groups[index].upsert(key, make)
+    }
+}
+
+impl<K: Key, V: StateValue> KeyedSpace<K, V> for HeapSpace<'_, K, V> {
+    #[inline]
+    fn prefetch(&mut self, keys: &[(K, u64)]) {
+        let near = |(key, hash): &&(K, u64)| {
+            self.groups[self.index(*hash)].is_live(Hashed { key, hash: *hash })
+        };
+        std::hint::black_box(keys.iter().filter(near).count());
+    }
+
+    #[inline]
+    fn get_or_insert_with(&mut self, key: Hashed<'_, K>, make: impl FnOnce() -> V) -> &mut V {
         let index = self.index(key.hash);
         self.groups[index].upsert(key, make)
     }

@@ -63,6 +63,19 @@ impl<From, To> Migration<From, To> {
     pub fn described(stored: Schema, convert: impl Fn(From) -> To + Send + Sync + 'static) -> Self {
         Migration { stored: Some(stored), convert: Box::new(convert) }
     }
+
+    /// Migrates what holds such values; a schema that was given is that of the whole.
+    pub(crate) fn within<Outer, Inner>(
+        self,
+        lift: impl Fn(Outer, &dyn Fn(From) -> To) -> Inner + Send + Sync + 'static,
+    ) -> Migration<Outer, Inner>
+    where
+        From: 'static,
+        To: 'static,
+    {
+        let Migration { stored, convert } = self;
+        Migration { stored, convert: Box::new(move |outer| lift(outer, &*convert)) }
+    }
 }
 
 impl<From, To> fmt::Debug for Migration<From, To> {

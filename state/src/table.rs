@@ -19,9 +19,10 @@ use highwater_core::error::{Error, Result};
 use highwater_core::key::Key;
 
 use crate::backend::{Hashed, Namespace, StateValue};
-use crate::cached::{CachedSpace, CachedTable};
-use crate::descriptor::Keep;
-use crate::heap::{FrozenTable, HeapSpace, HeapTable};
+use crate::cached::{CachedSpace, CachedTable, StoreWalk};
+use crate::descriptor::Expiry;
+use crate::expiring::Limit;
+use crate::heap::{FrozenTable, HeapSpace, HeapTable, Walk};
 use crate::snapshot::StateFormat;
 pub(crate) use restore::Filled;
 
@@ -35,13 +36,20 @@ pub(crate) enum Rows<K, N: std::fmt::Debug, V> {
     Cached(Box<CachedTable<K, N, V>>),
 }
 
+/// Where a walk through a table goes on.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TableWalk {
+    heap: Walk,
+    store: StoreWalk,
+}
+
 /// Values by key and namespace.
 pub struct Table<K, N: std::fmt::Debug, V> {
     pub(crate) name: String,
     pub(crate) rows: Rows<K, N, V>,
     /// How it is encoded; `None` if it never is.
     pub(crate) format: Option<Arc<StateFormat<N, K, V>>>,
-    pub(crate) keep: Option<Keep<V>>,
+    pub(crate) expiry: Option<Expiry<V>>,
 }
 
 impl<K, N: std::fmt::Debug, V> std::fmt::Debug for Table<K, N, V> {
@@ -57,6 +65,13 @@ impl<K: Key, N: Namespace, V: StateValue> Table<K, N, V> {
         match &mut self.rows {
             Rows::Heap(table) => Space::Heap(table.space(namespace)),
             Rows::Cached(table) => Space::Cached(table.space(namespace)),
+        }
+    }
+
+    /// Opens a namespace that is about to hold about as many keys as another one does.
+    pub fn make_room(&mut self, namespace: &N, alike: &N) {
+        if let Rows::Heap(table) = &mut self.rows {
+            table.make_room(namespace, alike);
         }
     }
 
@@ -175,6 +190,35 @@ impl<K: Key, N: Namespace, V: StateValue> Table<K, N, V> {
         }
     }
 
+    /// Returns a few keys of a namespace whose values may have expired, others on each call; none if
+    /// the store removes what has expired itself.
+    ///
+    /// - `entries`: about so many are looked at.
+    pub(crate) fn walk(
+        &self,
+        namespace: &N,
+        at: &mut TableWalk,
+        entries: usize,
+        limit: Limit,
+    ) -> Vec<K> {
+        let Some((ttl, used)) = self.expiry else { return Vec::new() };
+        match &self.rows {
+            Rows::Heap(table) => {
+                let mut expired = Vec::new();
+                table.walk(namespace, &mut at.heap, entries, |key, value| {
+                    if limit.has_expired(used(value)) {
+                        expired.push(key.clone());
+                    }
+                });
+                expired
+            }
+            Rows::Cached(table) if ttl.store_expiry_ms().is_none() => {
+                table.walk(&mut at.store, entries, limit)
+            }
+            Rows::Cached(_) => Vec::new(),
+        }
+    }
+
     /// Removes all values of a namespace.
     pub fn clear(&mut self, namespace: &N) {
         match &mut self.rows {
@@ -200,6 +244,7 @@ impl<K: Key, N: Namespace, V: StateValue> Table<K, N, V> {
         let Some(format) = &self.format else {
             panic!("state {:?} was not made to be frozen (Backend::durable)", self.name)
         };
+        let expired = self.expiry.map(|(ttl, used)| (ttl.limit_at_cut(cut), used));
         let frozen: Box<dyn FrozenState> = match &mut self.rows {
             Rows::Heap(table) => {
                 let table = table.freeze(cut.kind.track);
@@ -209,11 +254,11 @@ impl<K: Key, N: Namespace, V: StateValue> Table<K, N, V> {
                     delta: cut.kind.delta && table.is_tracked(),
                     floor: cut.watermark,
                     table,
-                    keep: self.keep.clone().map(|keep| (keep, cut.now_ms)),
+                    expired,
                 })
             }
             Rows::Cached(table) => match table.freeze(cut.watermark, &self.name) {
-                Ok(frozen) => Box::new(frozen),
+                Ok(frozen) => Box::new(frozen.without(expired.map(|(limit, _)| limit))),
                 Err(error) => panic!("the state store failed: {}", error.sentence()),
             },
         };
@@ -229,6 +274,9 @@ impl<K: Key, N: Namespace, V: StateValue> Table<K, N, V> {
     }
 }
 
+/// Which values have expired, and how their last use is read.
+type Expired<V> = (Limit, fn(&V) -> i64);
+
 /// A table in memory as it was when it was frozen.
 struct FrozenHeap<K, N, V> {
     name: String,
@@ -236,8 +284,7 @@ struct FrozenHeap<K, N, V> {
     delta: bool,
     floor: i64,
     table: FrozenTable<K, N, V>,
-    /// Which values are worth keeping, and at which instant.
-    keep: Option<(Keep<V>, i64)>,
+    expired: Option<Expired<V>>,
 }
 
 impl<K: Key, N: Namespace, V: StateValue> FrozenState for FrozenHeap<K, N, V> {
@@ -246,14 +293,17 @@ impl<K: Key, N: Namespace, V: StateValue> FrozenState for FrozenHeap<K, N, V> {
     }
 
     fn encode(self: Box<Self>) -> Result<EncodedState> {
-        let FrozenHeap { name, format, delta, floor, table, keep } = *self;
-        let keep = |value: &V| keep.as_ref().is_none_or(|(keep, now_ms)| keep(value, *now_ms));
+        let FrozenHeap { name, format, delta, floor, table, expired } = *self;
+        let keep = |value: &V| {
+            expired.as_ref().is_none_or(|(limit, used)| !limit.has_expired(used(value)))
+        };
         let (part, slots) = table.encode(&format, delta, floor, &keep).map_err(Error::state)?;
         Ok(EncodedState { state: name, part, slots })
     }
 }
 
-/// The values of one namespace, opened for several accesses.
+/// The values of one namespace, opened for several accesses: match on it outside of the loop, and
+/// write the loop for any [`KeyedSpace`].
 #[derive(Debug)]
 pub enum Space<'a, K, N: std::fmt::Debug, V> {
     /// In memory.
@@ -262,25 +312,14 @@ pub enum Space<'a, K, N: std::fmt::Debug, V> {
     Cached(CachedSpace<'a, K, N, V>),
 }
 
-impl<K: Key, N: Namespace, V: StateValue> Space<'_, K, N, V> {
+/// What can be done with an open namespace.
+pub trait KeyedSpace<K: Key, V: StateValue> {
     /// Brings the values of several keys near, for accesses that follow soon: their cache misses, or
     /// their reads of the store, are done together.
     ///
     /// - `keys`: each with its hash.
-    #[inline]
-    pub fn prefetch(&mut self, keys: &[(K, u64)]) {
-        match self {
-            Space::Heap(space) => space.prefetch(keys),
-            Space::Cached(space) => space.prefetch(keys),
-        }
-    }
+    fn prefetch(&mut self, keys: &[(K, u64)]);
 
     /// Returns the value of a key to be changed, made by `make` if there is none.
-    #[inline]
-    pub fn get_or_insert_with(&mut self, key: Hashed<'_, K>, make: impl FnOnce() -> V) -> &mut V {
-        match self {
-            Space::Heap(space) => space.get_or_insert_with(key, make),
-            Space::Cached(space) => space.get_or_insert_with(key, make),
-        }
-    }
+    fn get_or_insert_with(&mut self, key: Hashed<'_, K>, make: impl FnOnce() -> V) -> &mut V;
 }

@@ -34,7 +34,7 @@ use highwater_core::key::{Key, KeyGroupRange, KeyGroups};
 use highwater_core::record::{Batch, Data, Record};
 use highwater_core::shell::Logic;
 use highwater_core::time::NO_EVENT_TIME;
-use highwater_state::{Backend, Hashed, Table};
+use highwater_state::{Backend, Hashed, KeyedSpace, Space, Table};
 
 use super::assigner::Alignment;
 use super::function::WindowFunction;
@@ -42,6 +42,9 @@ use super::lifetime::{Lifetime, WindowOptions, no_event_time};
 use super::slices::Slices;
 use super::time_window::TimeWindow;
 use super::two_stacks::TwoStacks;
+
+/// How much may fire at once, a result per key; a group fires as a whole.
+const BURST_BYTES: u64 = 64 * 1024;
 
 /// What is to be done with the records of a slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +90,8 @@ where
     fired_until: i128,
     /// The next group of the window that is firing.
     next_group: usize,
+    /// How many keys have fired since the operator was last called.
+    fired: u64,
     /// One for each key group if windows have many slices.
     stacks: Vec<TwoStacks<K, W::Acc>>,
     groups: KeyGroups,
@@ -133,6 +138,7 @@ where
             current: Current::NONE,
             fired_until: fired,
             next_group: 0,
+            fired: 0,
             stacks: (0..stacks).map(|_| TwoStacks::new()).collect(),
             groups: backend.key_groups(),
             range,
@@ -151,6 +157,9 @@ where
         if fate != Fate::Skipped
             && let Err(place) = self.known.binary_search(&first)
         {
+            if let Some(before) = place.checked_sub(1).and_then(|place| self.known.get(place)) {
+                self.table.make_room(&first, before);
+            }
             self.known.insert(place, first);
         }
     }
@@ -241,6 +250,7 @@ where
     /// instant of the first that was left.
     fn fire_due(&mut self, cx: &mut Context<'_, W::Out>) -> Option<i64> {
         let mut stop = false;
+        self.fired = 0;
         while let Some(end) = self.next_end() {
             let window = self.slices.window(end);
             if stop || !self.fire_window(&window, cx) {
@@ -249,11 +259,18 @@ where
             self.fired_until = end;
             self.next_group = 0;
             self.remove_gone();
-            stop = cx.should_yield();
+            stop = self.should_yield(cx);
         }
         self.fired_until = self.fired_until.max(i128::from(self.life.watermark) + 1);
         self.remove_gone();
         None
+    }
+
+    /// Returns whether it is time to stop, or whoever comes next should work on what has fired while
+    /// it is still in the processor's cache, and in memory that can be used again.
+    fn should_yield(&self, cx: &mut Context<'_, W::Out>) -> bool {
+        let bytes = self.fired.saturating_mul(size_of::<Record<W::Out>>() as u64);
+        bytes >= BURST_BYTES || cx.should_yield()
     }
 
     /// Fires a window for the groups that are left; returns whether it came to the last.
@@ -267,7 +284,7 @@ where
                 self.next_group += 1;
                 self.next_group < self.range.count()
             };
-            if !more || cx.should_yield() {
+            if !more || self.should_yield(cx) {
                 return !more;
             }
         }
@@ -282,6 +299,7 @@ where
             function.fire(&key, window, &acc, &mut |out| cx.emit(event_time, out));
         });
         cx.count_fired(fired);
+        self.fired += fired;
         more
     }
 
@@ -304,10 +322,11 @@ where
                 };
                 let bounds = (window.start, event_time);
                 stacks.advance(bounds, self.known.range(places), &mut visit, function);
-                stacks.emit(function, &mut fire);
+                stacks.emit(function, fire);
             }
         }
         cx.count_fired(fired);
+        self.fired += fired;
     }
 
     /// Removes the slices whose last window has fired and is gone.
@@ -320,6 +339,21 @@ where
             self.table.clear(slice);
             self.known.pop_front();
         }
+    }
+}
+
+/// Adds values to what their keys have in a slice.
+#[inline]
+fn add_all<K: Key, T, W: WindowFunction<K, T>>(
+    mut slice: impl KeyedSpace<K, W::Acc>,
+    values: impl Iterator<Item = T>,
+    key: impl Fn(&T) -> K,
+    function: &W,
+) {
+    for value in values {
+        let key = key(&value);
+        let acc = slice.get_or_insert_with(Hashed::new(&key), || function.create());
+        function.add(acc, value);
     }
 }
 
@@ -341,7 +375,7 @@ where
             self.current = Current::NONE;
         }
         let mut records = batch.drain(..).peekable();
-        while let Some(Record { event_time, mut value }) = records.next() {
+        while let Some(Record { event_time, value }) = records.next() {
             if event_time < self.current.first || event_time > self.current.last {
                 if event_time == NO_EVENT_TIME {
                     cx.fail(no_event_time());
@@ -355,17 +389,12 @@ where
             }
             // The records that follow in the same slice share the way to it.
             let Current { name, first, last, .. } = self.current;
-            let mut space = self.table.space(&name);
-            loop {
-                let key = (self.key)(&value);
-                let hashed = Hashed::new(&key);
-                let acc = space.get_or_insert_with(hashed, || self.function.create());
-                self.function.add(acc, value);
-                let in_slice = |next: &Record<T>| (first..=last).contains(&next.event_time);
-                match records.next_if(in_slice) {
-                    Some(next) => value = next.value,
-                    None => break,
-                }
+            let in_slice = |next: &Record<T>| (first..=last).contains(&next.event_time);
+            let more = std::iter::from_fn(|| records.next_if(in_slice).map(|next| next.value));
+            let values = std::iter::once(value).chain(more);
+            match self.table.space(&name) {
+                Space::Heap(space) => add_all(space, values, &self.key, &self.function),
+                Space::Cached(space) => add_all(space, values, &self.key, &self.function),
             }
         }
     }

@@ -17,29 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::time_window::TimeWindow;
 
-/// Aggregates values of type `T` one by one, after Flink's `AggregateFunction`.
-///
-/// # Contract
-/// - *Merging is adding*: `merge(a, b)` is the accumulator that had got the values of both.
-/// - *Order does not count*: values and accumulators come in any order.
-pub trait AggregateFunction<T>: Clone + 'static {
-    /// What is kept while values come in.
-    type Accumulator: StateValue;
-    /// What is made of it in the end.
-    type Output: Data;
-
-    /// Returns the accumulator of no values.
-    fn create(&self) -> Self::Accumulator;
-
-    /// Adds a value.
-    fn add(&self, accumulator: &mut Self::Accumulator, value: T);
-
-    /// Adds the values of another accumulator.
-    fn merge(&self, into: &mut Self::Accumulator, other: Self::Accumulator);
-
-    /// Returns the result.
-    fn result(&self, accumulator: &Self::Accumulator) -> Self::Output;
-}
+pub use highwater_state::AggregateFunction;
 
 /// Computes any number of results from all values of a window, after Flink's
 /// `ProcessWindowFunction`.

@@ -88,10 +88,27 @@ fn put<K: Key, V>(table: &mut Map<K, V>, key: K, hash: u64, value: V) -> &mut V 
 
 impl<K: Key, V: StateValue> Past<K, V> {
     /// Notes that a key is about to change.
+    #[inline(always)]
     fn mark(past: &mut Option<Box<Self>>, hash: u64) {
         if let Some(past) = past {
             past.dirty.mark(hash);
         }
+    }
+
+    /// Adds a key to the live table, with its value below or one that is made.
+    #[cold]
+    fn make<'a>(
+        past: &mut Option<Box<Self>>,
+        live: &'a mut Map<K, V>,
+        key: Hashed<'_, K>,
+        make: impl FnOnce() -> V,
+    ) -> &'a mut V {
+        let value = Past::below(past).and_then(|below| {
+            let value = below.find(key)?.clone();
+            below.hidden += 1;
+            Some(value)
+        });
+        put(live, key.key.clone(), key.hash, value.unwrap_or_else(make))
     }
 
     /// Returns what lies below, if anything does.
@@ -103,6 +120,12 @@ impl<K: Key, V: StateValue> Past<K, V> {
 impl<K: Key, V: StateValue> Group<K, V> {
     fn below(&self) -> Option<&Below<K, V>> {
         self.past.as_ref()?.below.as_ref()
+    }
+
+    /// Returns whether a key is in the live table.
+    #[inline]
+    pub(crate) fn is_live(&self, key: Hashed<'_, K>) -> bool {
+        self.live.find(key.hash, |(k, _)| k == key.key).is_some()
     }
 
     #[inline]
@@ -123,20 +146,12 @@ impl<K: Key, V: StateValue> Group<K, V> {
     }
 
     /// Returns the value of a key, made if there is none.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn upsert(&mut self, key: Hashed<'_, K>, make: impl FnOnce() -> V) -> &mut V {
         Past::mark(&mut self.past, key.hash);
         match self.live.find_entry(key.hash, |(k, _)| k == key.key) {
             Ok(found) => &mut found.into_mut().1,
-            Err(absent) => {
-                let live = absent.into_table();
-                let value = Past::below(&mut self.past).and_then(|below| {
-                    let value = below.find(key)?.clone();
-                    below.hidden += 1;
-                    Some(value)
-                });
-                put(live, key.key.clone(), key.hash, value.unwrap_or_else(make))
-            }
+            Err(absent) => Past::make(&mut self.past, absent.into_table(), key, make),
         }
     }
 
@@ -195,6 +210,11 @@ impl<K: Key, V: StateValue> Group<K, V> {
                 Some(value)
             }
         }
+    }
+
+    /// Returns what stands at a place of the live table; `None` behind its last place.
+    pub(crate) fn live_at(&self, place: usize) -> Option<Option<&(K, V)>> {
+        (place < self.live.num_buckets()).then(|| self.live.get_bucket(place))
     }
 
     /// Returns how many keys there are.
@@ -322,6 +342,11 @@ impl<K: Key, V: StateValue> Group<K, V> {
             }
         }
         self.live = base;
+    }
+
+    /// Makes room for more keys.
+    pub(crate) fn reserve(&mut self, keys: usize) {
+        self.live.reserve(keys, |(k, _)| stable_hash(k));
     }
 
     /// Divides a group that nothing is frozen of.

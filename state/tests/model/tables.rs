@@ -5,7 +5,8 @@ mod frozen;
 use std::collections::{BTreeMap, BTreeSet};
 
 use highwater_core::key::{KeyGroups, stable_hash};
-use highwater_state::{Backend, Hashed, StateFormat, Table};
+
+use highwater_state::{Backend, Hashed, KeyedSpace, Space, StateFormat, Table};
 
 use crate::kinds::{Id, Kind, groups, keys};
 use crate::support::damage::Random;
@@ -189,17 +190,11 @@ impl<'r> World<'r> {
                 |key: &&Id| self.groups.owner(self.groups.of_hash(stable_hash(*key))) == worker;
             let batch = self.keys.iter().take(limit).step_by(step).filter(mine).cloned();
             let batch: Vec<_> = batch.map(|key| (key.clone(), stable_hash(&key))).collect();
-            let mut space = self.tables[worker].space(&namespace);
-            if ahead {
-                space.prefetch(&batch);
-            }
-            for (key, hash) in &batch {
-                let make = || (0, String::new());
-                let stored = space.get_or_insert_with(Hashed { key, hash: *hash }, make);
-                let model = self.model.entry((namespace, key.clone())).or_insert_with(make);
-                assert_eq!(stored, model);
-                stored.0 = stamp;
-                model.0 = stamp;
+            let ahead = if ahead { batch.as_slice() } else { &[] };
+            let model = &mut self.model;
+            match self.tables[worker].space(&namespace) {
+                Space::Heap(space) => touch(space, ahead, &batch, model, (namespace, stamp)),
+                Space::Cached(space) => touch(space, ahead, &batch, model, (namespace, stamp)),
             }
         }
     }
@@ -272,6 +267,25 @@ impl<'r> World<'r> {
             assert_eq!(self.tables[worker].size(), model.len());
             assert_eq!(found, model, "worker {worker}, {:?}", self.kind);
         }
+    }
+}
+
+/// Stamps the values of a batch of keys.
+fn touch(
+    mut space: impl KeyedSpace<Id, Value>,
+    ahead: &[(Id, u64)],
+    batch: &[(Id, u64)],
+    model: &mut Model,
+    (namespace, stamp): (i64, u64),
+) {
+    space.prefetch(ahead);
+    for (key, hash) in batch {
+        let make = || (0, String::new());
+        let stored = space.get_or_insert_with(Hashed { key, hash: *hash }, make);
+        let expected = model.entry((namespace, key.clone())).or_insert_with(make);
+        assert_eq!(stored, expected);
+        stored.0 = stamp;
+        expected.0 = stamp;
     }
 }
 
