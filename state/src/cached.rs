@@ -22,8 +22,15 @@
 //! # Panics
 //! When the store fails: what an operator remembers is lost then, and the job must be restarted.
 
+mod entries;
+mod evict;
+mod frozen;
+mod space;
+mod visit;
 mod walk;
 
+pub(crate) use frozen::FrozenCache;
+pub(crate) use space::CachedSpace;
 pub(crate) use walk::StoreWalk;
 
 use std::cell::{Cell, RefCell};
@@ -31,17 +38,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use hashbrown::HashTable;
-use highwater_core::cut::{EncodedState, FrozenState};
 use highwater_core::error::{Error, Result};
-use highwater_core::key::{Key, KeyGroup, KeyGroupRange, KeyGroups, stable_hash};
+use highwater_core::key::{Key, KeyGroupRange, KeyGroups, stable_hash};
 use highwater_core::store::{Family, FrozenStore, Store, Stores};
 
 use crate::backend::{Hashed, Namespace, StateValue};
-use crate::expiring::Limit;
-use crate::format::{Block, FormatError, RawEntry};
+use crate::format::FormatError;
 use crate::snapshot::StateFormat;
-use crate::table::KeyedSpace;
-use crate::ttl::used_in;
+use entries::{Written, prefix};
 
 /// A store that the tables of one operator share.
 pub(crate) type SharedStore = Rc<RefCell<Box<dyn Store>>>;
@@ -120,21 +124,6 @@ fn or_corrupt<T>(result: std::result::Result<T, FormatError>) -> T {
     result.unwrap_or_else(|error| lost(&Error::state(error)))
 }
 
-/// Returns what the entries of one key group and namespace begin with.
-fn prefix(group: KeyGroup, name: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(6 + name.len() + 16);
-    bytes.extend_from_slice(&group.0.to_be_bytes());
-    bytes.extend_from_slice(&(name.len() as u32).to_be_bytes());
-    bytes.extend_from_slice(name);
-    bytes
-}
-
-/// Divides the key of a stored entry into namespace and key.
-fn divide(entry: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = entry.get(2..)?.split_first_chunk::<4>()?;
-    rest.split_at_checked(u32::from_be_bytes(*length) as usize)
-}
-
 impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
     /// Makes an empty table over a family of a store.
     pub(crate) fn new(
@@ -202,14 +191,6 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
         or_corrupt(self.format.value_from(bytes))
     }
 
-    /// The bytes that an entry of a cache takes, as far as one can tell.
-    fn entry_bytes(&self) -> usize {
-        let (bytes, values) = self.encoded;
-        let mean = bytes.checked_div(values).unwrap_or(0) as usize;
-        let heap = if std::mem::needs_drop::<(K, V)>() { 2 * mean } else { 0 };
-        size_of::<Entry<K, V>>() * 8 / 7 + 1 + heap
-    }
-
     /// Makes sure that the cache knows a key.
     fn load(&mut self, place: usize, key: Hashed<'_, K>) {
         let space = &self.spaces[place].1;
@@ -247,85 +228,6 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
             }
             None => unreachable!("an entry that was just loaded is in the cache"),
         }
-    }
-
-    /// Evicts values that are not in use if there are too many, about an eighth of them.
-    fn make_room(&mut self) {
-        let room = (self.stores.cache_bytes() / self.entry_bytes()).max(64);
-        if self.cached < room || !self.may_write() {
-            return;
-        }
-        let mut looked = 0;
-        let enough = room - room / 8;
-        while self.cached > enough && looked <= 2 * self.spaces.len() {
-            self.evict_at = if self.evict_at < self.spaces.len() { self.evict_at } else { 0 };
-            self.evict(self.evict_at);
-            self.evict_at += 1;
-            looked += 1;
-        }
-    }
-
-    /// Returns whether the store may be written: what was frozen would not show it.
-    fn may_write(&mut self) -> bool {
-        self.frozen.retain(|frozen| !frozen.is_apart());
-        self.frozen.is_empty()
-    }
-
-    /// Writes the changed values of a namespace that have not been used lately, and forgets those
-    /// that have not.
-    fn evict(&mut self, place: usize) {
-        let (format, groups) = (Arc::clone(&self.format), self.groups);
-        let mut written = Written::default();
-        let space = &mut self.spaces[place].1;
-        let before = space.cache.len();
-        let (name, changed) = (&space.name, &mut space.changed);
-        space.cache.retain(|entry| {
-            if std::mem::take(&mut entry.used) {
-                return true;
-            }
-            if entry.changed {
-                *changed -= 1;
-                written.add(&format, groups, name, (&entry.key, entry.value.as_ref()));
-            }
-            false
-        });
-        // A table that has lost most of what it held would be searched in vain again and again.
-        if space.cache.len() * 4 < space.cache.capacity() {
-            space.cache.shrink_to_fit(|entry| stable_hash(&entry.key));
-        }
-        self.cached -= before - space.cache.len();
-        self.write(place, written);
-    }
-
-    /// Writes all changed values of a namespace, which stay in the cache.
-    fn flush(&mut self, place: usize) {
-        let (format, groups) = (Arc::clone(&self.format), self.groups);
-        let space = &mut self.spaces[place].1;
-        if space.changed == 0 {
-            return;
-        }
-        let mut written = Written::default();
-        for entry in space.cache.iter_mut().filter(|entry| entry.changed) {
-            written.add(&format, groups, &space.name, (&entry.key, entry.value.as_ref()));
-            entry.changed = false;
-        }
-        debug_assert_eq!(written.ends.len(), space.changed, "changed entries are counted");
-        space.changed = 0;
-        self.write(place, written);
-    }
-
-    fn write(&mut self, place: usize, written: Written) {
-        if written.ends.is_empty() {
-            return;
-        }
-        while !self.may_write() {
-            std::thread::yield_now();
-        }
-        self.encoded.0 += written.value_bytes;
-        self.encoded.1 += written.ends.len() as u64;
-        self.spaces[place].1.stored = true;
-        let family = self.family;
-        or_lost(self.store.borrow_mut().write(family, &mut written.entries()));
     }
 
     /// Writes entries that the table does not have straight into the store.
@@ -412,109 +314,6 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
         self.spaces.iter().map(|(_, space)| space.count).sum()
     }
 
-    /// Reads the entries of a key group of a namespace, with their stored keys.
-    fn read_group(&mut self, place: usize, index: usize) -> Vec<(Vec<u8>, K, V)> {
-        self.flush(place);
-        let group = KeyGroup(self.range.first.0 + index as u16);
-        let prefix = prefix(group, &self.spaces[place].1.name);
-        let mut found = Vec::new();
-        let format = Arc::clone(&self.format);
-        let mut visit = |stored: &[u8], value: &[u8]| {
-            let key = stored.get(prefix.len()..).unwrap_or_default();
-            found.push((
-                stored.to_vec(),
-                or_corrupt(format.key_from(key)),
-                or_corrupt(format.value_from(value)),
-            ));
-            true
-        };
-        or_lost(self.store.borrow().scan(self.family, &prefix, None, &mut visit));
-        found
-    }
-
-    pub(crate) fn visit_group(
-        &mut self,
-        namespace: &N,
-        index: usize,
-        mut visit: impl FnMut(&K, &V),
-    ) {
-        let Ok(place) = self.find(namespace) else { return };
-        let space = &self.spaces[place].1;
-        if space.count == 0 {
-            return;
-        }
-        if space.stored {
-            for (_, key, value) in self.read_group(place, index) {
-                visit(&key, &value);
-            }
-            return;
-        }
-        for entry in &space.cache {
-            if let Some(value) = &entry.value
-                && self.range.index_of(self.groups.of_hash(stable_hash(&entry.key))) == index
-            {
-                visit(&entry.key, value);
-            }
-        }
-    }
-
-    pub(crate) fn visit(&mut self, namespace: &N, mut visit: impl FnMut(&K, &V)) {
-        for index in 0..self.range.count() {
-            self.visit_group(namespace, index, &mut visit);
-        }
-    }
-
-    pub(crate) fn drain_some(&mut self, namespace: &N, mut take: impl FnMut(K, V)) -> bool {
-        let Ok(place) = self.find(namespace) else { return false };
-        let space = &mut self.spaces[place].1;
-        if !space.stored {
-            for entry in space.cache.drain() {
-                self.cached -= 1;
-                if let Some(value) = entry.value {
-                    take(entry.key, value);
-                }
-            }
-            self.spaces.remove(place);
-            return false;
-        }
-        while self.spaces[place].1.count > 0 {
-            let index = self.spaces[place].1.first;
-            self.spaces[place].1.first += 1;
-            let found = self.read_group(place, index);
-            if found.is_empty() {
-                debug_assert!(index < self.range.count(), "values are counted, but not found");
-                continue;
-            }
-            while !self.may_write() {
-                std::thread::yield_now();
-            }
-            let mut gone = found.iter().map(|(stored, _, _)| (stored.as_slice(), None));
-            or_lost(self.store.borrow_mut().write(self.family, &mut gone));
-            let space = &mut self.spaces[place].1;
-            space.count -= found.len();
-            for (_, key, value) in found {
-                let same = |entry: &Entry<K, V>| entry.key == key;
-                if let Ok(entry) = space.cache.find_entry(stable_hash(&key), same) {
-                    entry.remove();
-                    self.cached -= 1;
-                }
-                take(key, value);
-            }
-            break;
-        }
-        let more = self.spaces[place].1.count > 0;
-        if !more {
-            self.flush(place);
-            let (_, space) = self.spaces.remove(place);
-            self.cached -= space.cache.len();
-        }
-        more
-    }
-
-    pub(crate) fn clear(&mut self, namespace: &N) {
-        while self.drain_some(namespace, |_, _| {}) {}
-    }
-
     /// Freezes all values: writes what has changed, and takes a view of the store.
     pub(crate) fn freeze(&mut self, floor: i64, name: &str) -> Result<FrozenCache<K, N, V>> {
         for place in 0..self.spaces.len() {
@@ -531,142 +330,5 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
             view,
             expired: None,
         })
-    }
-}
-
-/// The encoded entries of one write.
-#[derive(Debug, Default)]
-struct Written {
-    bytes: Vec<u8>,
-    /// Where the key and the value of each entry end; `None` for a removed one.
-    ends: Vec<(usize, Option<usize>)>,
-    value_bytes: u64,
-}
-
-impl Written {
-    fn add<K: Key, N: Namespace, V: StateValue>(
-        &mut self,
-        format: &StateFormat<N, K, V>,
-        groups: KeyGroups,
-        name: &[u8],
-        (key, value): (&K, Option<&V>),
-    ) {
-        let group = groups.of_hash(stable_hash(key));
-        self.bytes.extend_from_slice(&prefix(group, name));
-        or_corrupt(format.key_bytes(key, &mut self.bytes));
-        let key_end = self.bytes.len();
-        let value_end = value.map(|value| {
-            or_corrupt(format.value_bytes(value, &mut self.bytes));
-            self.value_bytes += (self.bytes.len() - key_end) as u64;
-            self.bytes.len()
-        });
-        self.ends.push((key_end, value_end));
-    }
-
-    fn entries(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
-        let mut begin = 0;
-        self.ends.iter().map(move |(key_end, value_end)| {
-            let key = self.bytes.get(begin..*key_end).unwrap_or_default();
-            let value = value_end.map(|end| self.bytes.get(*key_end..end).unwrap_or_default());
-            begin = value_end.unwrap_or(*key_end);
-            (key, value)
-        })
-    }
-}
-
-/// The values of one namespace, opened for several accesses.
-#[derive(Debug)]
-pub struct CachedSpace<'a, K, N: std::fmt::Debug, V> {
-    table: &'a mut CachedTable<K, N, V>,
-    place: usize,
-}
-
-impl<'a, K: Key, N: Namespace, V: StateValue> CachedSpace<'a, K, N, V> {
-    pub(crate) fn into_value(self, key: Hashed<'_, K>, make: impl FnOnce() -> V) -> &'a mut V {
-        self.table.upsert(self.place, key, make)
-    }
-}
-
-impl<K: Key, N: Namespace, V: StateValue> KeyedSpace<K, V> for CachedSpace<'_, K, N, V> {
-    fn prefetch(&mut self, keys: &[(K, u64)]) {
-        let table = &mut *self.table;
-        table.make_room();
-        let space = &table.spaces[self.place].1;
-        if !space.stored {
-            return;
-        }
-        let mut missing: Vec<Hashed<'_, K>> = Vec::new();
-        for (key, hash) in keys {
-            let known = space.cache.find(*hash, |entry| entry.key == *key).is_some();
-            if !known && !missing.iter().any(|other| other.key == key) {
-                missing.push(Hashed { key, hash: *hash });
-            }
-        }
-        if missing.is_empty() {
-            return;
-        }
-        let stored: Vec<_> = missing.iter().map(|key| table.stored_key(space, *key)).collect();
-        let stored: Vec<_> = stored.iter().map(Vec::as_slice).collect();
-        let read = table.store.borrow().get_many(table.family, &stored);
-        for (key, bytes) in missing.into_iter().zip(or_lost(read)) {
-            let value = bytes.map(|bytes| table.decode(&bytes));
-            table.keep(self.place, key, value);
-        }
-    }
-
-    fn get_or_insert_with(&mut self, key: Hashed<'_, K>, make: impl FnOnce() -> V) -> &mut V {
-        self.table.upsert(self.place, key, make)
-    }
-}
-
-/// A table in a store as it was when it was frozen.
-pub(crate) struct FrozenCache<K, N, V> {
-    name: String,
-    format: Arc<StateFormat<N, K, V>>,
-    family: Family,
-    range: KeyGroupRange,
-    floor: i64,
-    view: Box<dyn FrozenStore>,
-    /// What is left out.
-    expired: Option<Limit>,
-}
-
-impl<K, N, V> FrozenCache<K, N, V> {
-    /// Leaves out what has expired.
-    pub(crate) fn without(self, expired: Option<Limit>) -> Self {
-        FrozenCache { expired, ..self }
-    }
-
-    fn has_expired(&self, value: &[u8]) -> bool {
-        let used = used_in(value);
-        self.expired.zip(used).is_some_and(|(limit, used)| limit.has_expired(used))
-    }
-}
-
-impl<K: Key, N: Namespace, V: StateValue> FrozenState for FrozenCache<K, N, V> {
-    fn state(&self) -> &str {
-        &self.name
-    }
-
-    fn encode(self: Box<Self>) -> Result<EncodedState> {
-        let mut blocks = Vec::new();
-        for group in (self.range.first.0..=self.range.last.0).map(KeyGroup) {
-            let mut entries: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
-            let mut visit = |stored: &[u8], value: &[u8]| {
-                if !self.has_expired(value) {
-                    entries.push((stored.to_vec(), value.to_vec()));
-                }
-                true
-            };
-            self.view.scan(self.family, &group.0.to_be_bytes(), &mut visit)?;
-            let raw = entries.iter().filter_map(|(stored, value)| {
-                let (namespace, key) = divide(stored)?;
-                Some(RawEntry { namespace, key, value })
-            });
-            let block = Block::new(group, self.floor, raw.collect()).map_err(Error::state)?;
-            blocks.push(block);
-        }
-        let part = self.format.part(self.range, blocks).map_err(Error::state)?;
-        Ok(EncodedState { state: self.name, part, slots: None })
     }
 }

@@ -350,11 +350,11 @@ fn add_all<K: Key, T, W: WindowFunction<K, T>>(
     key: impl Fn(&T) -> K,
     function: &W,
 ) {
-    for value in values {
+    values.for_each(|value| {
         let key = key(&value);
         let acc = slice.get_or_insert_with(Hashed::new(&key), || function.create());
         function.add(acc, value);
-    }
+    });
 }
 
 impl<K, T, F, W> Logic for AlignedWindows<K, T, F, W>

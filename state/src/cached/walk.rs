@@ -5,7 +5,8 @@
 
 use highwater_core::key::Key;
 
-use super::{CachedTable, divide, or_corrupt, or_lost};
+use super::entries::divide;
+use super::{CachedTable, or_corrupt, or_lost};
 use crate::backend::{Namespace, StateValue};
 use crate::expiring::Limit;
 use crate::ttl::used_in;

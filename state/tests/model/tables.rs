@@ -5,6 +5,7 @@ mod frozen;
 use std::collections::{BTreeMap, BTreeSet};
 
 use highwater_core::key::{KeyGroups, stable_hash};
+
 use highwater_state::{Backend, Hashed, KeyedSpace, Space, StateFormat, Table};
 
 use crate::kinds::{Id, Kind, groups, keys};
@@ -189,16 +190,11 @@ impl<'r> World<'r> {
                 |key: &&Id| self.groups.owner(self.groups.of_hash(stable_hash(*key))) == worker;
             let batch = self.keys.iter().take(limit).step_by(step).filter(mine).cloned();
             let batch: Vec<_> = batch.map(|key| (key.clone(), stable_hash(&key))).collect();
+            let ahead = if ahead { batch.as_slice() } else { &[] };
             let model = &mut self.model;
-            let mut change = |key: &Id, stored: &mut (u64, String)| {
-                let model = model.entry((namespace, key.clone())).or_default();
-                assert_eq!(stored, model);
-                stored.0 = stamp;
-                model.0 = stamp;
-            };
             match self.tables[worker].space(&namespace) {
-                Space::Heap(space) => touch(space, &batch, ahead, &mut change),
-                Space::Cached(space) => touch(space, &batch, ahead, &mut change),
+                Space::Heap(space) => touch(space, ahead, &batch, model, (namespace, stamp)),
+                Space::Cached(space) => touch(space, ahead, &batch, model, (namespace, stamp)),
             }
         }
     }
@@ -274,6 +270,25 @@ impl<'r> World<'r> {
     }
 }
 
+/// Stamps the values of a batch of keys.
+fn touch(
+    mut space: impl KeyedSpace<Id, Value>,
+    ahead: &[(Id, u64)],
+    batch: &[(Id, u64)],
+    model: &mut Model,
+    (namespace, stamp): (i64, u64),
+) {
+    space.prefetch(ahead);
+    for (key, hash) in batch {
+        let make = || (0, String::new());
+        let stored = space.get_or_insert_with(Hashed { key, hash: *hash }, make);
+        let expected = model.entry((namespace, key.clone())).or_insert_with(make);
+        assert_eq!(stored, expected);
+        stored.0 = stamp;
+        expected.0 = stamp;
+    }
+}
+
 /// Returns everything that a table holds.
 fn contents(table: &mut Table<Id, i64, Value>) -> Model {
     let mut namespaces = BTreeSet::new();
@@ -288,20 +303,4 @@ fn contents(table: &mut Table<Id, i64, Value>) -> Model {
         last = Some(namespace);
     }
     found
-}
-
-/// Changes or makes the values of keys in an open namespace.
-fn touch(
-    mut space: impl KeyedSpace<Id, (u64, String)>,
-    batch: &[(Id, u64)],
-    ahead: bool,
-    change: &mut dyn FnMut(&Id, &mut (u64, String)),
-) {
-    if ahead {
-        space.prefetch(batch);
-    }
-    for (key, hash) in batch {
-        let make = || (0, String::new());
-        change(key, space.get_or_insert_with(Hashed { key, hash: *hash }, make));
-    }
 }

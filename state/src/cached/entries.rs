@@ -1,0 +1,67 @@
+//! Entries as a store holds them: key group, length of the namespace, namespace, key -> value.
+
+use highwater_core::key::{Key, KeyGroup, KeyGroups, stable_hash};
+
+use super::or_corrupt;
+use crate::backend::{Namespace, StateValue};
+use crate::snapshot::StateFormat;
+
+/// Returns what the entries of one key group and namespace begin with.
+pub(super) fn prefix(group: KeyGroup, name: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(6 + name.len() + 16);
+    bytes.extend_from_slice(&group.0.to_be_bytes());
+    bytes.extend_from_slice(&(name.len() as u32).to_be_bytes());
+    bytes.extend_from_slice(name);
+    bytes
+}
+
+/// Divides the key of a stored entry into namespace and key.
+pub(super) fn divide(entry: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = entry.get(2..)?.split_first_chunk::<4>()?;
+    rest.split_at_checked(u32::from_be_bytes(*length) as usize)
+}
+
+/// The encoded entries of one write.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    bytes: Vec<u8>,
+    /// Where the key and the value of each entry end; `None` for a removed one.
+    ends: Vec<(usize, Option<usize>)>,
+    pub(super) value_bytes: u64,
+}
+
+impl Written {
+    /// Returns how many entries there are.
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub(super) fn add<K: Key, N: Namespace, V: StateValue>(
+        &mut self,
+        format: &StateFormat<N, K, V>,
+        groups: KeyGroups,
+        name: &[u8],
+        (key, value): (&K, Option<&V>),
+    ) {
+        let group = groups.of_hash(stable_hash(key));
+        self.bytes.extend_from_slice(&prefix(group, name));
+        or_corrupt(format.key_bytes(key, &mut self.bytes));
+        let key_end = self.bytes.len();
+        let value_end = value.map(|value| {
+            or_corrupt(format.value_bytes(value, &mut self.bytes));
+            self.value_bytes += (self.bytes.len() - key_end) as u64;
+            self.bytes.len()
+        });
+        self.ends.push((key_end, value_end));
+    }
+
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+        let mut begin = 0;
+        self.ends.iter().map(move |(key_end, value_end)| {
+            let key = self.bytes.get(begin..*key_end).unwrap_or_default();
+            let value = value_end.map(|end| self.bytes.get(*key_end..end).unwrap_or_default());
+            begin = value_end.unwrap_or(*key_end);
+            (key, value)
+        })
+    }
+}
