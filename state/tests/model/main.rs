@@ -16,6 +16,21 @@
 //! Keys share hashes by three, so that nothing but the keys tells them apart, and key groups, so
 //! that groups hold many; namespaces grow beyond what is divided by group, and become empty again.
 //!
+//! Mutations tried, each caught within the histories of a normal run unless said otherwise:
+//!
+//! | what | mutations |
+//! |---|---|
+//! | `heap/group.rs` | `hidden` not counted on upsert, on lift, on removal; `removed` not filled, not looked at; `visible` ignores live keys; folding into either table revives removed keys or keeps old values; a second freeze loses what is below; `retain` of a frozen key does not remove |
+//! | marks | none on upsert, `get_mut`, `retain`, `remove`, `drain`; lost by a split, a freeze, a fold; one slot short |
+//! | `heap.rs`, `heap/frozen.rs` | dropped namespaces not listed; divided while frozen; small namespaces left out of a delta |
+//! | `snapshot/slots.rs` | slots of all groups reach those of other workers, or only the first; read of the own range only |
+//! | `cached.rs` | `count` not raised, not lowered, not by a restored batch; `first` not moved back; evicted, flushed, removed or changed values not written; `changed` not counted down; drained keys stay cached; closed without a flush; writes before a frozen view is apart |
+//! | `table/restore.rs` | slots ignored; the last run lost; every group taken for new, or a replaced one; a full snapshot keeps what came before |
+//! | `timer.rs` | a timer twice; not in order when its bucket is loaded; late ones after near ones; a bucket not sorted; fired but kept; deleting takes others along; an empty bucket ends firing |
+//!
+//! Two survive alone, since each does what the other would: marks kept by `Group::clear`, and slots
+//! that take a namespace dropped and made again for one that stayed. Both together are caught.
+//!
 //! All histories come from seeds, which a failure names (`HIGHWATER_SEED=n HIGHWATER_CASES=1`); what
 //! other threads do meanwhile does not.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that reports figures")]
