@@ -4,6 +4,7 @@
 //! |---|---|
 //! | panics | a worker that waits for ever for one that has died; a message without the operator; results of a failed job that become visible |
 //! | errors of sources and sinks | an error that is swallowed, or loses the name of its operator |
+//! | stores that fail | a disk error that looks like a panic, or loses the name of its operator |
 //! | programs that are refused | two operators with one uid; batch mode over an input without an end |
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use highwater::core::config::{Config as Engine, Mode};
 use highwater::core::record::Batch;
 use highwater::core::sink::{Committable, Sink, Writer};
 use highwater::core::source::{Boundedness, Poll, Reader, Source};
+use highwater::core::store::{Family, FrozenStore, Store, Stores, Visit};
 use highwater::operators::environment::execute;
 use highwater::prelude::*;
 use highwater_sim::within;
@@ -318,4 +320,56 @@ fn batch_mode_over_an_input_without_an_end_is_refused() {
     let sentence = ended.expect_err("must be refused").sentence();
     assert!(sentence.starts_with("option --mode: batch is not allowed"), "{sentence}");
     assert!(sentence.contains("numbers"), "{sentence}");
+}
+
+/// A store that can be read and not written.
+struct FullDisk;
+
+impl Stores for FullDisk {
+    fn open(&self, _uid: &str, _worker: usize) -> Result<Box<dyn Store>> {
+        Ok(Box::new(FullDisk))
+    }
+    fn cache_bytes(&self) -> usize {
+        0
+    }
+}
+
+impl Store for FullDisk {
+    fn family(&mut self, _name: &str, _expiry_ms: Option<i64>) -> Result<Family> {
+        Ok(Family(0))
+    }
+    fn get_many(&self, _family: Family, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>> {
+        Ok(vec![None; keys.len()])
+    }
+    fn write(
+        &mut self,
+        _family: Family,
+        _entries: &mut dyn Iterator<Item = (&[u8], Option<&[u8]>)>,
+    ) -> Result<()> {
+        Err(Error::io("write", "/state", std::io::ErrorKind::StorageFull.into()))
+    }
+    fn scan(&self, _: Family, _: &[u8], _: Option<&[u8]>, _: Visit<'_>) -> Result<()> {
+        Ok(())
+    }
+    fn freeze(&mut self) -> Result<Box<dyn FrozenStore>> {
+        Err(Error::program("nobody freezes this store"))
+    }
+}
+
+#[test]
+fn a_store_that_cannot_be_written_ends_the_job_with_the_operators_name_and_the_cause() {
+    for workers in [1, 2] {
+        let mut engine = Engine::workers(workers);
+        engine.stores = Some(Arc::new(FullDisk));
+        let ended = within(Duration::from_secs(20), "a full disk", move || {
+            execute(engine, |env| {
+                let _ = numbers(env).key_by(|n| *n).count().name("tally").sink(Collect::new());
+                Ok(())
+            })
+        });
+        let error = ended.expect_err("the state cannot be kept");
+        let sentence = error.sentence();
+        assert!(matches!(&error, Error::Operator { operator, .. } if operator == "tally"));
+        assert!(sentence.contains("/state") && sentence.contains("write"), "{sentence}");
+    }
 }

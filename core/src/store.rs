@@ -4,7 +4,21 @@
 //! those in use decoded. Each operator of each worker has a store of its own, and each of its states
 //! a family of entries in it, because operators cut at different instants.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+
+/// Why an operator has lost what it remembered.
+pub(crate) struct Lost(pub(crate) Error);
+
+/// Ends the job: the store of the operator that is running has failed. Accesses to state return
+/// references and have no room for an error, so that the worker unwinds with it instead; the job
+/// fails with the error and the operator's name.
+///
+/// # Panics
+/// Always, without a message of its own.
+#[cold]
+pub fn lose(error: Error) -> ! {
+    std::panic::resume_unwind(Box::new(Lost(error)))
+}
 
 /// One family of entries in a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -10,6 +10,7 @@ use timely::worker::Worker;
 use crate::dataflow::Dataflow;
 use crate::error::{Error, Result};
 use crate::job::Job;
+use crate::store::Lost;
 use crate::time::Time;
 
 /// Decides which worker steps next, for simulations. Workers step one at a time.
@@ -112,7 +113,15 @@ fn work(
         Ok(Err(error)) => job.fail(error),
         Err(panic) => {
             let operator = RUNNING.with_borrow_mut(Option::take).map(|name| name.to_string());
-            job.fail(Error::Panicked { operator, worker: index, message: message_of(&*panic) });
+            job.fail(match (panic.downcast::<Lost>(), operator) {
+                (Ok(lost), Some(operator)) => {
+                    Error::Operator { operator, source: Box::new(lost.0) }
+                }
+                (Ok(lost), None) => lost.0,
+                (Err(panic), operator) => {
+                    Error::Panicked { operator, worker: index, message: message_of(&*panic) }
+                }
+            });
         }
     }
     if job.has_failed() {

@@ -12,15 +12,16 @@
 //! **Invariants**
 //! - *Newest wins*: a value in the cache, or the knowledge that there is none, goes before the store
 //!   (`CachedTable::entry`).
-//! - *Counted*: a namespace knows how many values it has, so that an empty one costs no search.
+//! - *Counted*: a namespace knows how many values it has at most, so that an empty one costs no
+//!   search. A store may drop expired ones by itself.
 //!
 //! **Cost**: memory for its share of bytes, estimated by the size of what has been encoded, and a little
 //! per namespace. A freeze writes the changed values that are still in the cache.
 //!
 //! **Left out**: deltas of such tables: a store knows itself which of its files are new.
 //!
-//! # Panics
-//! When the store fails: what an operator remembers is lost then, and the job must be restarted.
+//! When the store fails, what an operator remembers is lost, and the job ends with that error
+//! ([`store::lose`]).
 
 mod entries;
 mod evict;
@@ -40,7 +41,7 @@ use std::sync::Arc;
 use hashbrown::HashTable;
 use highwater_core::error::{Error, Result};
 use highwater_core::key::{Key, KeyGroupRange, KeyGroups, stable_hash};
-use highwater_core::store::{Family, FrozenStore, Store, Stores};
+use highwater_core::store::{self, Family, FrozenStore, Store, Stores};
 
 use crate::backend::{Hashed, Namespace, StateValue};
 use crate::format::FormatError;
@@ -112,16 +113,16 @@ impl<K, N: std::fmt::Debug, V> std::fmt::Debug for CachedTable<K, N, V> {
 
 /// Ends the job: the state of the operator cannot be read or written any more.
 #[cold]
-fn lost(error: &Error) -> ! {
-    panic!("the state store failed: {}", error.sentence())
+fn lost(error: Error) -> ! {
+    store::lose(error)
 }
 
 fn or_lost<T>(result: Result<T>) -> T {
-    result.unwrap_or_else(|error| lost(&error))
+    result.unwrap_or_else(|error| lost(error))
 }
 
 fn or_corrupt<T>(result: std::result::Result<T, FormatError>) -> T {
-    result.unwrap_or_else(|error| lost(&Error::state(error)))
+    result.unwrap_or_else(|error| lost(Error::state(error)))
 }
 
 impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {

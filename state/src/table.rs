@@ -17,6 +17,7 @@ use std::sync::Arc;
 use highwater_core::cut::{Cut, EncodedState, FrozenState};
 use highwater_core::error::{Error, Result};
 use highwater_core::key::Key;
+use highwater_core::store;
 
 use crate::backend::{Hashed, Namespace, StateValue};
 use crate::cached::{CachedSpace, CachedTable, StoreWalk};
@@ -239,7 +240,7 @@ impl<K: Key, N: Namespace, V: StateValue> Table<K, N, V> {
     /// Freezes all values and adds them to a cut.
     ///
     /// # Panics
-    /// When the table was not made to be frozen, or its store fails.
+    /// When the table was not made to be frozen.
     pub fn freeze(&mut self, cut: &mut Cut) {
         let Some(format) = &self.format else {
             panic!("state {:?} was not made to be frozen (Backend::durable)", self.name)
@@ -259,7 +260,7 @@ impl<K: Key, N: Namespace, V: StateValue> Table<K, N, V> {
             }
             Rows::Cached(table) => match table.freeze(cut.watermark, &self.name) {
                 Ok(frozen) => Box::new(frozen.without(expired.map(|(limit, _)| limit))),
-                Err(error) => panic!("the state store failed: {}", error.sentence()),
+                Err(error) => store::lose(error),
             },
         };
         cut.add(frozen);

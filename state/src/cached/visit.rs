@@ -76,10 +76,14 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
         }
         while self.spaces[place].1.count > 0 {
             let index = self.spaces[place].1.first;
+            if index == self.range.count() {
+                // What is still counted has expired, and the store has dropped it.
+                self.spaces[place].1.count = 0;
+                break;
+            }
             self.spaces[place].1.first += 1;
             let found = self.read_group(place, index);
             if found.is_empty() {
-                debug_assert!(index < self.range.count(), "values are counted, but not found");
                 continue;
             }
             while !self.may_write() {
@@ -88,7 +92,7 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
             let mut gone = found.iter().map(|(stored, _, _)| (stored.as_slice(), None));
             or_lost(self.store.borrow_mut().write(self.family, &mut gone));
             let space = &mut self.spaces[place].1;
-            space.count -= found.len();
+            space.count = space.count.saturating_sub(found.len());
             for (_, key, value) in found {
                 let same = |entry: &Entry<K, V>| entry.key == key;
                 if let Ok(entry) = space.cache.find_entry(stable_hash(&key), same) {
