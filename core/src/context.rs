@@ -140,6 +140,21 @@ impl<O: Data> Context<'_, O> {
         self.watermark
     }
 
+    /// Runs a part of the logic as if the watermark were this one: for keys whose group has come
+    /// further than the operator, after a restore.
+    pub fn at_watermark<R>(&mut self, watermark: i64, part: impl FnOnce(&mut Self) -> R) -> R {
+        let before = std::mem::replace(&mut self.watermark, watermark);
+        let result = part(self);
+        self.watermark = before;
+        result
+    }
+
+    /// Returns the epoch that the operator is in.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
     /// Returns the processing time in ms since 1970, as of the start of the activation.
     #[inline]
     #[must_use]
@@ -199,7 +214,7 @@ mod tests {
         sides: &mut Sides,
         test: impl FnOnce(&mut Context<'_, u64>),
     ) {
-        let metrics = Metrics::default().register("test", "test", 0, Role::Operator);
+        let metrics = Metrics::default().register("test", "test", 0, Role::Operator, Epoch(0));
         test(&mut Context {
             buffer: &mut Vec::new(),
             batch_records: 2,

@@ -1,9 +1,10 @@
 //! The cut between two epochs: what operators freeze there, and who takes it.
 //!
 //! ```text
-//! shell: epoch e is complete --> Logic::freeze(cut) --> FrozenState ... FrozenState
-//!                                                            | any thread
-//!                                                       EncodedState: bytes
+//! shell: epoch e is complete --> Logic::freeze(cut) --> FrozenState ...    Committable ...
+//!                                                            | any thread       | prepare
+//!                                                       EncodedState: bytes   text
+//! the next start of the job:  Snapshots::restored(uid) --> operator     Sink::recover
 //! ```
 //!
 //! Freezing takes constant time on the worker; encoding is done elsewhere, while the worker goes on.
@@ -12,8 +13,9 @@
 
 use std::sync::Arc;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::metrics::OperatorMetrics;
+use crate::sink::Committable;
 use crate::time::Epoch;
 
 /// One state of one operator on one worker as bytes.
@@ -59,6 +61,8 @@ pub struct Cut {
     /// The processing time, in ms since 1970: values that have expired by then are left out.
     pub now_ms: i64,
     states: Vec<Box<dyn FrozenState>>,
+    committables: Vec<Box<dyn Committable>>,
+    failure: Option<Error>,
 }
 
 impl std::fmt::Debug for Cut {
@@ -69,6 +73,7 @@ impl std::fmt::Debug for Cut {
             .field("kind", &self.kind)
             .field("watermark", &self.watermark)
             .field("states", &states)
+            .field("committables", &self.committables.len())
             .finish_non_exhaustive()
     }
 }
@@ -77,12 +82,33 @@ impl Cut {
     /// Returns a cut to which nothing has been added.
     #[must_use]
     pub fn new(epoch: Epoch, kind: CutKind, watermark: i64, now_ms: i64) -> Self {
-        Cut { epoch, kind, watermark, now_ms, states: Vec::new() }
+        let (states, committables) = (Vec::new(), Vec::new());
+        Cut { epoch, kind, watermark, now_ms, states, committables, failure: None }
     }
 
     /// Adds a frozen state.
     pub fn add(&mut self, state: Box<dyn FrozenState>) {
         self.states.push(state);
+    }
+
+    /// Adds results that become visible with the checkpoint.
+    pub fn add_committables(&mut self, committables: Vec<Box<dyn Committable>>) {
+        self.committables.extend(committables);
+    }
+
+    /// Says that something could not be frozen, which ends the job; the first error counts.
+    pub fn fail(&mut self, error: Error) {
+        self.failure.get_or_insert(error);
+    }
+
+    /// Takes the error with which freezing failed.
+    pub fn take_failure(&mut self) -> Option<Error> {
+        self.failure.take()
+    }
+
+    /// Takes the results that become visible with the checkpoint.
+    pub fn take_committables(&mut self) -> Vec<Box<dyn Committable>> {
+        std::mem::take(&mut self.committables)
     }
 
     /// Returns the frozen states, in the order in which they were added.
@@ -105,16 +131,30 @@ impl Cut {
 /// # Contract
 /// - *Soon*: `take` is called on the worker and returns at once; work is done elsewhere.
 pub trait Snapshots: Send + Sync {
+    /// Returns the epoch in which the job begins: the one after the checkpoint it goes on from.
+    fn first_epoch(&self) -> Epoch;
+
+    /// Returns which start of the job this is, from 1.
+    fn attempt(&self) -> u64;
+
+    /// Returns whether the job goes on from a checkpoint.
+    fn resumes(&self) -> bool;
+
     /// Says how much the operators freeze at the end of an epoch.
     fn kind(&self, epoch: Epoch) -> CutKind;
 
     /// Takes what one operator on one worker has frozen.
     fn take(&self, operator: &OperatorMetrics, cut: Cut);
 
-    /// Returns what is stored of the operator with this uid: for each former worker a full snapshot
-    /// and the deltas after it, in order.
+    /// Returns what is stored of the operator with this uid: for each former worker in order, and
+    /// each of its states, a full snapshot and the deltas after it. `None` if the operator was not
+    /// part of the checkpoint.
     ///
     /// # Errors
     /// When it cannot be read.
-    fn stored(&self, uid: &str) -> Result<Vec<Arc<EncodedState>>>;
+    fn restored(&self, uid: &str) -> Result<Option<Vec<Arc<EncodedState>>>>;
+
+    /// Returns what the sink with this uid had prepared, in the order of the epochs, that must
+    /// become visible because its checkpoint is complete.
+    fn committed(&self, uid: &str) -> Vec<String>;
 }

@@ -70,6 +70,12 @@ impl<'scope> Dataflow<'scope> {
         self.plan.borrow_mut().add(uid.to_owned(), name.to_owned())
     }
 
+    /// Returns the place in the plan of the operator with this uid, the same on all workers.
+    #[must_use]
+    pub fn place(&self, uid: &str) -> Option<usize> {
+        self.plan.borrow().place(uid)
+    }
+
     /// Returns the records that a batch of `T` should have.
     #[must_use]
     pub fn batch_records<T>(&self) -> usize {

@@ -103,7 +103,7 @@ impl<L: Logic> Harness<L> {
             buffer: Vec::new(),
             watermark: i64::MIN,
             now_ms: 0,
-            metrics: Metrics::default().register("harness", "harness", 0, Role::Operator),
+            metrics: Metrics::default().register("harness", "harness", 0, Role::Operator, Epoch(0)),
             failure: None,
         }
     }

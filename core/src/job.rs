@@ -5,9 +5,11 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Thread;
+
+use timely::scheduling::SyncActivator;
 
 use crate::config::{Config, Mode};
 use crate::error::{Error, Result};
@@ -47,6 +49,12 @@ impl Plan {
         Ok(place)
     }
 
+    /// Returns the place of the operator with this uid.
+    #[must_use]
+    pub fn place(&self, uid: &str) -> Option<usize> {
+        self.by_uid.get(uid).copied()
+    }
+
     /// Returns the operators in the order in which they were built.
     #[must_use]
     pub fn operators(&self) -> &[PlannedOperator] {
@@ -60,6 +68,19 @@ impl Plan {
     }
 }
 
+/// How far a job is on its way to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    /// Sources are read; those that take part in checkpoints stay when they have ended.
+    Running = 0,
+    /// Sources end, whatever they still have.
+    Draining = 1,
+    /// Sources that have ended leave.
+    Released = 2,
+    /// Workers stop where they are.
+    Halted = 3,
+}
+
 /// Values that the workers share, by name.
 type MeetingPoints = BTreeMap<(&'static str, usize), Arc<dyn Any + Send + Sync>>;
 
@@ -70,6 +91,8 @@ pub struct Job {
     metrics: Metrics,
     batch_mode: AtomicBool,
     epoch: AtomicU64,
+    phase: AtomicU8,
+    sources: Mutex<Vec<SyncActivator>>,
     failed: AtomicBool,
     failure: Mutex<Option<Error>>,
     threads: Mutex<Vec<Thread>>,
@@ -91,12 +114,15 @@ impl Job {
     /// When an option has a value that is not allowed.
     pub fn new(config: Config) -> Result<Self> {
         let key_groups = config.key_groups()?;
+        let first = config.snapshots.as_ref().map_or(Epoch(0), |snapshots| snapshots.first_epoch());
         Ok(Job {
             config,
             key_groups,
             metrics: Metrics::default(),
             batch_mode: AtomicBool::new(false),
-            epoch: AtomicU64::new(0),
+            epoch: AtomicU64::new(first.0),
+            phase: AtomicU8::new(Phase::Running as u8),
+            sources: Mutex::default(),
             failed: AtomicBool::new(false),
             failure: Mutex::new(None),
             threads: Mutex::new(Vec::new()),
@@ -162,9 +188,87 @@ impl Job {
         Epoch(self.epoch.load(Ordering::SeqCst))
     }
 
+    /// Returns the epoch in which the job began.
+    #[must_use]
+    pub fn first_epoch(&self) -> Epoch {
+        self.config.snapshots.as_ref().map_or(Epoch(0), |snapshots| snapshots.first_epoch())
+    }
+
     /// Starts the next epoch: sources move to it, operators cut when the frontier has.
     pub fn trigger(&self) -> Epoch {
-        Epoch(self.epoch.fetch_add(1, Ordering::SeqCst) + 1)
+        let epoch = Epoch(self.epoch.fetch_add(1, Ordering::SeqCst) + 1);
+        self.wake_sources();
+        epoch
+    }
+
+    /// Registers a source on a worker, to be woken by whatever it must notice at once.
+    pub(crate) fn register_source(&self, activator: SyncActivator) {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner).push(activator);
+    }
+
+    fn wake_sources(&self) {
+        for source in self.sources.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            // A worker that has ended has nothing to wake.
+            let _ = source.activate();
+        }
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.phase.fetch_max(phase as u8, Ordering::SeqCst);
+        self.wake_sources();
+    }
+
+    fn has_reached(&self, phase: Phase) -> bool {
+        self.phase.load(Ordering::SeqCst) >= phase as u8
+    }
+
+    /// Ends all sources where they are, as if their input had ended there.
+    pub fn drain(&self) {
+        self.enter(Phase::Draining);
+    }
+
+    /// Returns whether sources must end.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.has_reached(Phase::Draining)
+    }
+
+    /// Lets the job end: its last checkpoint is complete.
+    pub fn release(&self) {
+        self.enter(Phase::Released);
+    }
+
+    /// Returns whether a source that has ended may leave, so that its operators end: at once in a
+    /// job without checkpoints, else after the last of them.
+    #[must_use]
+    pub fn is_released(&self) -> bool {
+        self.config.snapshots.is_none() || self.has_reached(Phase::Released)
+    }
+
+    /// Stops the workers where they are; nothing fires any more, and that is no failure.
+    pub fn halt(&self) {
+        self.enter(Phase::Halted);
+        self.stop_workers();
+    }
+
+    /// Returns whether the workers must stop.
+    #[must_use]
+    pub fn must_stop(&self) -> bool {
+        self.has_failed() || self.has_reached(Phase::Halted)
+    }
+
+    /// Returns whether all workers have built their dataflows.
+    #[must_use]
+    pub fn is_built(&self) -> bool {
+        let built = self.plan_hashes.lock().unwrap_or_else(PoisonError::into_inner).len();
+        built == self.config.workers
+    }
+
+    /// Returns whether all sources have ended and everything that came from them has been worked
+    /// off, timers included: another checkpoint would hold the results of the whole input.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.is_built() && self.metrics.operators().iter().all(|o| o.watermark() == i64::MAX)
     }
 
     /// Returns the value that the workers share under this name, made by whoever comes first.
@@ -204,6 +308,10 @@ impl Job {
         tracing::debug!(error = %error, "the job fails");
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         self.failed.store(true, Ordering::SeqCst);
+        self.stop_workers();
+    }
+
+    fn stop_workers(&self) {
         for thread in self.threads.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             thread.unpark();
         }

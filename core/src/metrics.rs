@@ -66,7 +66,7 @@ pub struct OperatorMetrics {
 }
 
 impl OperatorMetrics {
-    fn new(uid: &str, name: &str, worker: usize, role: Role) -> Self {
+    fn new(uid: &str, name: &str, worker: usize, role: Role, first: Epoch) -> Self {
         OperatorMetrics {
             uid: uid.to_owned(),
             name: name.to_owned(),
@@ -78,7 +78,7 @@ impl OperatorMetrics {
             fired_timers: Counter::default(),
             blocked: Counter::default(),
             watermark: AtomicI64::new(i64::MIN),
-            epoch: AtomicU64::new(0),
+            epoch: AtomicU64::new(first.0),
         }
     }
 
@@ -113,14 +113,17 @@ pub struct Metrics {
 
 impl Metrics {
     /// Adds the counters of one operator on one worker.
+    ///
+    /// - `first`: the epoch it begins in.
     pub fn register(
         &self,
         uid: &str,
         name: &str,
         worker: usize,
         role: Role,
+        first: Epoch,
     ) -> Arc<OperatorMetrics> {
-        let metrics = Arc::new(OperatorMetrics::new(uid, name, worker, role));
+        let metrics = Arc::new(OperatorMetrics::new(uid, name, worker, role, first));
         let mut operators = self.operators.lock().unwrap_or_else(PoisonError::into_inner);
         operators.push(Arc::clone(&metrics));
         metrics

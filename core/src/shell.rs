@@ -77,7 +77,7 @@ pub use origin::{Origin, Plain, SplitReader, Staged};
 pub(crate) use output::Output;
 pub(crate) use queue::{Delivered, Pull, Queue};
 use rest::Outcome;
-pub use source::{Assign, SourceBuilder, Strategy};
+pub use source::{Assign, SourceBuilder, SourceStates, SplitSnapshot, Strategy};
 
 /// One operator on one worker: its logic, its queue and its capability.
 ///
@@ -96,6 +96,8 @@ pub(crate) struct Shell<A: Data, B: Data, O: Data> {
     pub(crate) epoch: Epoch,
     /// The stamp below which a limit is late: `W_op`.
     pub(crate) watermark: i64,
+    /// The stamp up to which the restored state had fired: the sources may still be behind it.
+    pub(crate) floor: i64,
     /// Whether a firing was interrupted; it is finished before anything else is done.
     pub(crate) firing: bool,
     /// Whether there is one watermark only, the last: those that come while operators before this
@@ -115,9 +117,17 @@ pub(crate) struct Shell<A: Data, B: Data, O: Data> {
 }
 
 impl<A: Data, B: Data, O: Data> Shell<A, B, O> {
+    /// Moves the capabilities to where the job goes on.
+    pub(crate) fn begin(&mut self) {
+        if (self.epoch, self.watermark) != (Epoch(0), i64::MIN) {
+            self.metrics.set_watermark(of_stamp(self.watermark));
+            self.downgrade(self.epoch, self.watermark, self.job.now_ms());
+        }
+    }
+
     /// Runs the operator once; returns whether it must be kept alive.
     pub(crate) fn activate(&mut self, frontiers: &[MutableAntichain<Time>]) -> bool {
-        if self.ended || self.job.has_failed() {
+        if self.ended || self.job.must_stop() {
             return false;
         }
         let _running = self.running.enter();
@@ -205,7 +215,7 @@ impl<A: Data, B: Data, O: Data> Shell<A, B, O> {
             }
             let Some(Delivered { time, batch, from }) = self.queue.pop() else { break };
             debug_assert!(
-                self.watermark <= time.watermark && time.epoch <= self.epoch,
+                self.watermark <= time.watermark.max(self.floor) && time.epoch <= self.epoch,
                 "I2: {} is at ({}, {}) and finds {time:?}",
                 self.metrics.name,
                 self.epoch,
@@ -347,6 +357,10 @@ impl<A: Data, B: Data, O: Data> Shell<A, B, O> {
             let (kind, watermark) = (snapshots.kind(self.epoch), of_stamp(self.watermark));
             let mut cut = Cut::new(self.epoch, kind, watermark, now_ms);
             self.logic.freeze(&mut cut);
+            if let Some(error) = cut.take_failure() {
+                self.fail(error);
+                return false;
+            }
             snapshots.take(&self.metrics, cut);
             self.folding = true;
         }

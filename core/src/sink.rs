@@ -1,28 +1,69 @@
 //! The contract of a sink: one writer a worker, and a commit that makes results visible at once.
 //!
 //! ```text
-//! records --> Writer (one a worker) --pre_commit--> Committable --commit--> visible
-//!                                                        '--------abort---> gone
+//! records --> Writer (one a worker) --pre_commit: the epoch ends--> Committable
+//!                                                       | prepare: durable, any thread
+//!                                            the checkpoint is complete, or the job has ended
+//!                                                       |-- commit --> visible
+//!                                                       '-- abort  --> gone
+//! a later attempt: Sink::recover(what was prepared and is committed) --> visible, all else gone
 //! ```
 //!
-//! Nothing that a writer does is visible to others until `commit`. A job commits when all workers
-//! have ended without an error, so a failed job leaves no partial result.
+//! Nothing that a writer does is visible to others until `commit`. A job without checkpoints commits
+//! when all workers have ended without an error, so a failed job leaves no partial result. A job
+//! with checkpoints commits with each of them what was written before it.
+//!
+//! **Invariant** I9: what was written before checkpoint `c` becomes visible only after `c` is in the
+//! log, and then always.
 //!
 //! **Sources**: Flink's Sink V2 (`SinkWriter`, `CommittingSinkWriter`, `Committer`).
 
 use crate::error::Result;
 use crate::record::{Batch, Data};
+use crate::time::Epoch;
+
+/// What a sink is told about the worker for which it opens a writer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WriterContext {
+    /// The index of the worker, from 0.
+    pub worker: usize,
+    /// How many workers there are.
+    pub workers: usize,
+    /// Which start of the job this is, from 1; `None` if the job takes no checkpoints. Two starts
+    /// may be alive at once, of which only the last may become visible.
+    pub attempt: Option<u64>,
+    /// Whether the job goes on from a checkpoint, so that the sink may hold its results already.
+    pub resumes: bool,
+}
+
+impl WriterContext {
+    /// Returns the context of a worker in a job that takes no checkpoints.
+    #[must_use]
+    pub fn new(worker: usize, workers: usize) -> Self {
+        WriterContext { worker, workers, attempt: None, resumes: false }
+    }
+}
 
 /// A place into which records go.
 pub trait Sink<T: Data>: Send + 'static {
     /// Opens the writer of one worker.
     ///
-    /// - `worker`: its index, from 0.
-    /// - `workers`: how many there are.
-    ///
     /// # Errors
     /// When the sink cannot be written to.
-    fn open(&self, worker: usize, workers: usize) -> Result<Box<dyn Writer<T>>>;
+    fn open(&self, context: WriterContext) -> Result<Box<dyn Writer<T>>>;
+
+    /// Finishes what earlier attempts of the job have begun: commits what they had prepared and the
+    /// log says is committed, again or for the first time, and then throws away everything else
+    /// that they left behind. Called once, before any writer is opened, by a job that takes
+    /// checkpoints.
+    ///
+    /// - `committed`: what [`Committable::prepare`] returned, in the order of the epochs.
+    ///
+    /// # Errors
+    /// When something could not be committed.
+    fn recover(&self, _committed: &[String]) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Writes the results of one worker.
@@ -33,21 +74,32 @@ pub trait Writer<T: Data>: 'static {
     /// When they could not be written; the job then ends and nothing of it becomes visible.
     fn write(&mut self, batch: &mut Batch<T>) -> Result<()>;
 
-    /// Makes everything written so far durable, though not visible yet.
+    /// Seals everything written since the last call; what is slow about it is left to
+    /// [`Committable::prepare`].
     ///
-    /// Called once, after the last record. `None` means that there is nothing to make visible.
+    /// - `epoch`: the one that ends; called once more after the last record.
     ///
     /// # Errors
-    /// When it could not be made durable.
-    fn pre_commit(&mut self) -> Result<Option<Box<dyn Committable>>>;
+    /// When it could not be sealed; the job then ends.
+    fn pre_commit(&mut self, epoch: Epoch) -> Result<Vec<Box<dyn Committable>>>;
 }
 
-/// Results that are durable and wait for the verdict.
+/// Results that are sealed and wait for the verdict.
 ///
 /// # Contract
-/// - *Either or*: exactly one of `commit` and `abort` is called.
-/// - *Idempotent*: after a failure the same verdict may be given again.
+/// - *Prepared first*: `prepare` is called once, before `commit`.
+/// - *Either or*: exactly one of `commit` and `abort` is called, or neither if the process dies.
+/// - *Idempotent*: after a failure the same verdict may be given again, also by
+///   [`Sink::recover`] in another process, and also while this one is still about it.
 pub trait Committable: Send {
+    /// Makes the results durable, though not visible; on any thread.
+    ///
+    /// - output: what [`Sink::recover`] needs to commit them in another process.
+    ///
+    /// # Errors
+    /// When they could not be made durable; the job then ends.
+    fn prepare(&mut self) -> Result<String>;
+
     /// Makes the results visible.
     ///
     /// # Errors

@@ -1,7 +1,9 @@
 //! The contract of a source: splits that can be read side by side, readers that never block.
 //!
 //! ```text
-//! Source --splits()--> [Split] --open(split)--> Reader --poll--> records
+//! Source --splits()--> [Split] --open(split)-----------> Reader --poll--> records
+//!                                                          | offset(), at every checkpoint
+//!        stored splits --resume(split, offset)--> Reader --'
 //! ```
 //!
 //! A split is a part of the input with an order of its own: a file, a range, a partition. Split `i`
@@ -12,6 +14,9 @@
 //! process: the list of splits is made once per process, by whichever worker asks first.
 
 use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::error::Result;
 use crate::record::{Batch, Data};
@@ -41,11 +46,14 @@ pub enum Poll {
 /// # Contract
 /// - *Same everywhere*: `splits` is called once per process and its answer shared by the workers.
 /// - *Cheap*: `splits` and `open` do not read the data.
+/// - *Replayable*: a reader that resumes at an offset yields what the reader that gave the offset
+///   has not yet yielded. A source that cannot, such as a socket, says so: a job that reads it and
+///   is restored loses what was on its way.
 pub trait Source: Clone + Send + 'static {
     /// What it yields.
     type Item: Data;
-    /// A part that is read by one worker.
-    type Split: Clone + Send + Sync + 'static;
+    /// A part that is read by one worker; stored in checkpoints.
+    type Split: Clone + Send + Sync + Serialize + DeserializeOwned + 'static;
     /// What reads a split.
     type Reader: Reader<Item = Self::Item>;
 
@@ -66,6 +74,16 @@ pub trait Source: Clone + Send + 'static {
     /// # Errors
     /// When the split cannot be opened.
     fn open(&self, split: &Self::Split) -> Result<Self::Reader>;
+
+    /// Opens a split of a checkpoint for reading, where a reader of it had come to.
+    ///
+    /// # Errors
+    /// When the split cannot be opened, or has no such place any more.
+    fn resume(
+        &self,
+        split: &Self::Split,
+        offset: &<Self::Reader as Reader>::Offset,
+    ) -> Result<Self::Reader>;
 }
 
 /// Reads one split.
@@ -77,6 +95,11 @@ pub trait Source: Clone + Send + 'static {
 pub trait Reader: 'static {
     /// What it yields.
     type Item: Data;
+    /// A place in the split; stored in checkpoints.
+    type Offset: Serialize + DeserializeOwned;
+
+    /// Returns the place behind the last record that was yielded.
+    fn offset(&self) -> Self::Offset;
 
     /// Appends up to `limit` records to `out`. A source that knows no event time uses
     /// [`NO_EVENT_TIME`](crate::time::NO_EVENT_TIME).

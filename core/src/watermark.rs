@@ -15,6 +15,7 @@
 //! **Sources**: Flink's `WatermarkGenerator`, `BoundedOutOfOrdernessWatermarks`; The Dataflow
 //! Model, VLDB 2015 (papers/dataflow-model.md).
 
+use crate::error::{Error, Result};
 use crate::record::Batch;
 use crate::time::EventTime;
 
@@ -43,6 +44,19 @@ pub trait WatermarkGenerator<T>: 'static {
 
     /// Returns the watermark to emit now, if any: no event time at or below it will come.
     fn on_periodic_emit(&mut self) -> Option<i64>;
+
+    /// Returns what a generator that goes on from here must know; stored in checkpoints.
+    fn snapshot(&self) -> String {
+        String::new()
+    }
+
+    /// Goes on where a generator of the same kind returned `snapshot`.
+    ///
+    /// # Errors
+    /// When it is not what a generator of this kind returns.
+    fn restore(&mut self, _snapshot: &str) -> Result<()> {
+        Ok(())
+    }
 
     /// Looks at a whole batch.
     fn on_batch(&mut self, batch: &Batch<T>) {
@@ -76,6 +90,20 @@ impl<T: 'static> WatermarkGenerator<T> for BoundedOutOfOrderness {
 
     fn on_periodic_emit(&mut self) -> Option<i64> {
         self.greatest.map(|t| t.saturating_sub(self.delay_ms).saturating_sub(1))
+    }
+
+    fn snapshot(&self) -> String {
+        self.greatest.map(|t| t.to_string()).unwrap_or_default()
+    }
+
+    fn restore(&mut self, snapshot: &str) -> Result<()> {
+        if !snapshot.is_empty() {
+            let greatest = snapshot.parse().map_err(|cause: std::num::ParseIntError| {
+                Error::state(format!("the event time {snapshot:?} of a watermark: {cause}"))
+            })?;
+            self.greatest = Some(greatest);
+        }
+        Ok(())
     }
 }
 

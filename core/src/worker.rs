@@ -124,7 +124,7 @@ fn work(
             });
         }
     }
-    if job.has_failed() {
+    if job.must_stop() {
         for dataflow in worker.installed_dataflows() {
             worker.drop_dataflow(dataflow);
         }
@@ -135,14 +135,14 @@ fn step_to_the_end(worker: &mut Worker, job: &Arc<Job>) {
     let index = worker.index();
     match job.config().turns.clone() {
         None => {
-            while worker.has_dataflows() && !job.has_failed() {
+            while worker.has_dataflows() && !job.must_stop() {
                 worker.step_or_park(None);
             }
         }
         Some(turns) => {
             while turns.wait(index) {
                 worker.step();
-                turns.done(index, worker.has_dataflows() && !job.has_failed());
+                turns.done(index, worker.has_dataflows() && !job.must_stop());
             }
         }
     }

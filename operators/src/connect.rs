@@ -7,7 +7,7 @@ use std::rc::Rc;
 use highwater_core::context::Context;
 use highwater_core::cut::Cut;
 use highwater_core::error::Result;
-use highwater_core::key::Key;
+use highwater_core::key::{Key, stable_hash};
 use highwater_core::metrics::Role;
 use highwater_core::record::{Batch, Data, ExchangeData};
 use highwater_core::shell::{Inlet, Logic, ShellBuilder};
@@ -15,9 +15,11 @@ use highwater_core::time::EventTime;
 use highwater_state::ttl::Now;
 use highwater_state::{Backend, Hashed};
 
-use crate::key_by::{KeyedStream, backend};
+use crate::floored::{Floored, HashOf};
+use crate::key_by::KeyedStream;
 use crate::keyed_state::States;
 use crate::process::{ProcessContext, ProcessTimers};
+use crate::stored::backend;
 use crate::stream::{Processed, drain};
 
 /// What happens to the records of two streams and the timers of a key, after Flink's
@@ -159,7 +161,14 @@ where
                 follows_input: true,
             };
             let uid = identity.uid();
-            builder.build(dataflow, || logic(backend(env, &uid)?, keys))
+            builder.build(dataflow, || {
+                let backend = backend(env, &uid)?;
+                let floors = backend.floors();
+                let (left, right) = (Rc::clone(&keys.0), Rc::clone(&keys.1));
+                let left: HashOf<A> = Box::new(move |value| stable_hash(&left(value)));
+                let right: HashOf<B> = Box::new(move |value| stable_hash(&right(value)));
+                Ok(Floored::new(logic(backend, keys)?, &floors, (left, right)))
+            })
         })
     }
 }
@@ -271,6 +280,10 @@ where
             cx.count_fired(1);
             self.run(&key, time, Use::ProcessingTimer, cx, |f, cx| f.on_timer(time, cx));
         }
+    }
+
+    fn judge_at(&mut self, watermark: i64) {
+        self.event_clock = watermark;
     }
 
     fn freeze(&mut self, cut: &mut Cut) {

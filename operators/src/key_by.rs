@@ -4,12 +4,13 @@ use std::marker::PhantomData;
 use std::rc::Rc;
 
 use highwater_core::error::Result;
-use highwater_core::key::Key;
+use highwater_core::key::{Key, stable_hash};
 use highwater_core::record::{Data, ExchangeData};
 use highwater_core::shell::{Inlet, Logic};
 use highwater_state::Backend;
 
-use crate::environment::Env;
+use crate::floored::{Floored, HashOf};
+use crate::stored::backend;
 use crate::stream::{DataStream, Processed};
 
 /// A stream divided by key, after Flink's `KeyedStream`.
@@ -73,26 +74,18 @@ impl<'scope, K: Key, T: ExchangeData, F: Fn(&T) -> K + 'static> KeyedStream<'sco
     where
         L: Logic<Left = T, Right = std::convert::Infallible>,
     {
-        let by_key = Rc::clone(&self.key);
+        let (by_key, of_hash) = (Rc::clone(&self.key), Rc::clone(&self.key));
         let key = Rc::clone(&self.key);
         self.stream.operator(
             kind,
             move |env, built| Inlet::by_key(env.dataflow(), built, move |value| by_key(value)),
-            move |env, uid, batch_mode| logic(backend(env, uid)?, key, batch_mode),
+            move |env, uid, batch_mode| {
+                let backend = backend(env, uid)?;
+                let floors = backend.floors();
+                let logic = logic(backend, key, batch_mode)?;
+                let left: HashOf<T> = Box::new(move |value| stable_hash(&of_hash(value)));
+                Ok(Floored::new(logic, &floors, (left, Box::new(|never| match *never {}))))
+            },
         )
-    }
-}
-
-/// Returns what makes the states of an operator on this worker, with what is stored of them.
-///
-/// # Errors
-/// When what is stored cannot be read.
-pub(crate) fn backend(env: &Env<'_>, uid: &str) -> Result<Backend> {
-    let job = env.dataflow().job();
-    let config = job.config();
-    let backend = Backend::heap(uid, job.key_groups(), env.worker()).stores(config.stores.clone());
-    match &config.snapshots {
-        None => Ok(backend),
-        Some(snapshots) => Ok(backend.durable(true).restored(snapshots.stored(uid)?)),
     }
 }

@@ -13,6 +13,8 @@ pub mod stream;
 pub mod watermarks;
 pub mod key_by;
 mod keys;
+mod stored;
+mod floored;
 
 pub mod aggregate;
 pub mod keyed_state;

@@ -14,6 +14,7 @@ use highwater_core::shell::{
 };
 
 use crate::environment::Env;
+use crate::stored::splits;
 
 /// The name and the uid of an operator.
 #[derive(Debug)]
@@ -106,14 +107,18 @@ impl<'scope, T: Data> Pending<'scope, T> {
         match self.kind {
             Kind::Built(built) => Ok(built),
             Kind::Flow(flow) => Ok(forward(env.dataflow(), &self.name, flow)),
-            Kind::Source { uid, origin } => SourceBuilder {
-                uid,
-                name: self.name,
-                origin,
-                strategy: strategy.take(),
-                batch_mode: env.is_batch()?,
+            Kind::Source { uid, origin } => {
+                let states = splits(env, &uid)?;
+                SourceBuilder {
+                    uid,
+                    name: self.name,
+                    origin,
+                    strategy: strategy.take(),
+                    batch_mode: env.is_batch()?,
+                    states,
+                }
+                .build(env.dataflow())
             }
-            .build(env.dataflow()),
         }
     }
 }

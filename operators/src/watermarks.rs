@@ -10,6 +10,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use highwater_core::context::Context;
+use highwater_core::cut::Cut;
+use highwater_core::error::Result;
 use highwater_core::metrics::Role;
 use highwater_core::record::{Batch, Data};
 use highwater_core::shell::{Assign, Inlet, Logic, ShellBuilder, Strategy};
@@ -17,8 +19,10 @@ use highwater_core::time::EventTime;
 use highwater_core::watermark::{
     BoundedOutOfOrderness, NoWatermarks, WatermarkGenerator, of_stamp, to_stamp,
 };
+use highwater_state::OperatorListState;
 
 use crate::node::Pending;
+use crate::stored::backend;
 use crate::stream::{DataStream, drain};
 
 type MakeGenerator<T> = Rc<dyn Fn() -> Box<dyn WatermarkGenerator<T>>>;
@@ -169,7 +173,12 @@ impl<'scope, T: Data> DataStream<'scope, T> {
             let interval_ms = millis(dataflow.job().config().watermark_interval);
             let now_ms = dataflow.job().now_ms();
             let batch_mode = env.is_batch()?;
-            let logic = || Ok(Assigner::new(strategy, interval_ms, now_ms, batch_mode));
+            let uid = identity.uid();
+            let logic = || {
+                let progress = backend(env, &uid)?.union_state("progress")?;
+                let place = (env.worker(), env.workers());
+                Assigner::new(strategy, interval_ms, now_ms, batch_mode, progress, place)
+            };
             Ok(Pending::built(builder.build(dataflow, logic)?))
         })
     }
@@ -184,18 +193,37 @@ struct Assigner<T> {
     interval_ms: i64,
     /// When the watermark moves next, in ms since 1970.
     tick_ms: i64,
+    /// Of every worker, in checkpoints: what it promised, and what its generator said of itself.
+    progress: OperatorListState<(i64, String)>,
 }
 
-impl<T> Assigner<T> {
-    fn new(strategy: Strategy<T>, interval_ms: i64, now_ms: i64, batch_mode: bool) -> Self {
-        Assigner {
+impl<T: Data> Assigner<T> {
+    /// Goes on from the least that any former worker had promised. Generators go on where they
+    /// were if there are as many workers as before.
+    fn new(
+        strategy: Strategy<T>,
+        interval_ms: i64,
+        now_ms: i64,
+        batch_mode: bool,
+        progress: OperatorListState<(i64, String)>,
+        (worker, workers): (usize, usize),
+    ) -> Result<Self> {
+        let mut generator = (strategy.generator)();
+        let former = progress.get();
+        if former.len() == workers
+            && let Some((_, snapshot)) = former.get(worker)
+        {
+            generator.restore(snapshot)?;
+        }
+        Ok(Assigner {
             assign: strategy.assign,
-            generator: (strategy.generator)(),
-            promised: i64::MIN,
+            generator,
+            promised: former.iter().map(|(promised, _)| *promised).min().unwrap_or(i64::MIN),
             batch_mode,
             interval_ms,
             tick_ms: now_ms + interval_ms,
-        }
+            progress,
+        })
     }
 }
 
@@ -222,6 +250,11 @@ impl<T: Data> Logic for Assigner<T> {
         self.tick_ms = now_ms - now_ms.rem_euclid(self.interval_ms) + self.interval_ms;
         let watermark = self.generator.on_periodic_emit().map_or(i64::MIN, to_stamp);
         self.promised = self.promised.max(watermark);
+    }
+
+    fn freeze(&mut self, cut: &mut Cut) {
+        self.progress.update([(self.promised, self.generator.snapshot())]);
+        self.progress.freeze(cut);
     }
 
     fn promise(&mut self, stamp: i64, _now_ms: i64) -> i64 {

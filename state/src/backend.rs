@@ -20,6 +20,7 @@ use serde::de::DeserializeOwned;
 
 use crate::cached::{CachedTable, SharedStore};
 use crate::descriptor::TableDescriptor;
+use crate::floors::Floors;
 use crate::heap::HeapTable;
 use crate::snapshot::StateFormat;
 use crate::table::{Filled, Rows, Table};
@@ -69,7 +70,7 @@ pub struct Backend {
     /// Whether what the tables hold will be encoded, so that its types must show how.
     durable: bool,
     names: BTreeSet<String>,
-    floor: i64,
+    floors: Rc<RefCell<Floors>>,
 }
 
 impl std::fmt::Debug for Backend {
@@ -87,17 +88,18 @@ impl Backend {
     /// unless [`durable`](Self::durable) says so.
     #[must_use]
     pub fn heap(uid: &str, groups: KeyGroups, worker: usize) -> Self {
+        let range = groups.range(worker);
         Backend {
             uid: uid.to_owned(),
             worker,
             groups,
-            range: groups.range(worker),
+            range,
             stores: None,
             store: None,
             stored: Vec::new(),
             durable: false,
             names: BTreeSet::new(),
-            floor: i64::MIN,
+            floors: Rc::new(RefCell::new(Floors::new(groups, range))),
         }
     }
 
@@ -162,8 +164,8 @@ impl Backend {
         let mut table = Table { name: name.clone(), rows, format, expiry };
         let mut filled = Filled::new(self.groups, self.range);
         for stored in self.stored.iter().filter(|stored| stored.state == name) {
-            let floor = table.restore(stored, &mut filled).map_err(Error::state)?;
-            self.floor = self.floor.max(floor);
+            let mut floors = self.floors.borrow_mut();
+            table.restore(stored, &mut filled, &mut floors).map_err(Error::state)?;
         }
         Ok(table)
     }
@@ -212,9 +214,16 @@ impl Backend {
         self.range
     }
 
-    /// Returns the watermark up to which the restored tables have fired, `i64::MIN` for none.
+    /// Returns the watermark up to which all key groups of the restored tables have fired,
+    /// `i64::MIN` for none.
     #[must_use]
     pub fn floor(&self) -> i64 {
-        self.floor
+        self.floors.borrow().least()
+    }
+
+    /// Returns the floors of the key groups, which rise when tables are opened.
+    #[must_use]
+    pub fn floors(&self) -> Rc<RefCell<Floors>> {
+        Rc::clone(&self.floors)
     }
 }

@@ -18,6 +18,7 @@
 
 pub mod backend;
 pub mod descriptor;
+pub mod floors;
 
 pub mod table;
 mod heap;
@@ -47,6 +48,7 @@ pub mod codec;
 pub use aggregating::{AggregateFunction, AggregatingState, AggregatingStateDescriptor};
 pub use backend::{Backend, Hashed, Namespace, StateValue};
 pub use descriptor::TableDescriptor;
+pub use floors::Floors;
 pub use keyed::{Current, KeyedStates};
 pub use list::{ListState, ListStateDescriptor};
 pub use map::{MapState, MapStateDescriptor};

@@ -21,7 +21,8 @@ use crate::key::stable_hash;
 use crate::metrics::Role;
 use crate::record::{Batch, Data, ExchangeData, batch_bytes};
 use crate::side::{OutputTag, Sides};
-use crate::time::{Epoch, Time};
+use crate::time::Time;
+use crate::watermark::to_stamp;
 use crate::worker::Running;
 
 /// A stateless step: turns a batch into another, and leaves the first empty.
@@ -329,7 +330,8 @@ impl<'scope, A: Data, B: Data> ShellBuilder<'scope, A, B> {
     ) -> Built<'scope, O> {
         let job = Arc::clone(dataflow.job());
         let worker = dataflow.worker();
-        let metrics = job.metrics().register(&self.uid, &self.name, worker, self.role);
+        let first = job.first_epoch();
+        let metrics = job.metrics().register(&self.uid, &self.name, worker, self.role, first);
         let mut builder = OperatorBuilder::new(self.name.clone(), dataflow.scope());
         let left = (self.left.connect)(&mut builder, self.follows_input);
         let right = self.right.map(|r| (r.connect)(&mut builder, self.follows_input));
@@ -345,6 +347,7 @@ impl<'scope, A: Data, B: Data> ShellBuilder<'scope, A, B> {
         let (activator, waiter) = wakers(dataflow, &info);
         let batch_records = dataflow.batch_records::<O>();
         let batch_mode = job.batch_mode();
+        let floor = to_stamp(logic.floor());
         let start: Start = Box::new(move |mut capabilities| {
             let mut sides = Sides::default();
             let mut of_sides = capabilities.split_off(1).into_iter();
@@ -364,8 +367,9 @@ impl<'scope, A: Data, B: Data> ShellBuilder<'scope, A, B> {
                 queue: Queue::default(),
                 buffer: Vec::new(),
                 batch_records,
-                epoch: Epoch(0),
-                watermark: i64::MIN,
+                epoch: first,
+                watermark: floor,
+                floor,
                 firing: false,
                 batch_mode,
                 ended: false,
@@ -378,6 +382,7 @@ impl<'scope, A: Data, B: Data> ShellBuilder<'scope, A, B> {
                 waiter,
                 wake_ms: None,
             };
+            shell.begin();
             Box::new(move |frontiers| shell.activate(frontiers))
         });
         install(builder, start);

@@ -112,6 +112,23 @@ impl SplitWatermarks {
         SplitWatermarks { splits: vec![(i64::MIN, Activity::Active); splits] }
     }
 
+    /// Returns the stamp of a split, and whether it has fallen silent.
+    #[must_use]
+    pub fn position(&self, split: usize) -> (i64, bool) {
+        let (stamp, activity) = self.splits[split];
+        (stamp, activity == Activity::Idle)
+    }
+
+    /// Goes on with a split where a checkpoint says.
+    pub fn resume(&mut self, split: usize, stamp: i64, idle: bool, finished: bool) {
+        let activity = match (finished, idle) {
+            (true, _) => Activity::Finished,
+            (false, true) => Activity::Idle,
+            (false, false) => Activity::Active,
+        };
+        self.splits[split] = (stamp, activity);
+    }
+
     /// Takes the watermark of a split; ignored unless it is active, or if it goes back.
     ///
     /// - `watermark`: as Flink counts it.

@@ -61,6 +61,15 @@ pub trait Logic: 'static {
         stamp
     }
 
+    /// Returns the watermark up to which the restored state has fired, `i64::MIN` for none.
+    fn floor(&self) -> i64 {
+        i64::MIN
+    }
+
+    /// Judges by this watermark what is late, until the next call: after a restore some key groups
+    /// may have come further than the operator.
+    fn judge_at(&mut self, _watermark: i64) {}
+
     /// Freezes the state as of the end of an epoch, in constant time, and adds it to the cut.
     fn freeze(&mut self, _cut: &mut Cut) {}
 

@@ -15,6 +15,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::build::Stage;
+use super::source::{SplitSnapshot, from_json, to_json};
 use crate::dataflow::Dataflow;
 use crate::error::Result;
 use crate::record::{Batch, Data};
@@ -27,6 +28,12 @@ pub trait SplitReader<T> {
     /// # Errors
     /// Those of the reader.
     fn poll(&mut self, out: &mut Batch<T>, limit: usize) -> Result<(Poll, usize)>;
+
+    /// Returns the split and the place behind the last record that was read, both as JSON.
+    ///
+    /// # Errors
+    /// When they cannot be written as JSON.
+    fn position(&self) -> Result<(String, String)>;
 }
 
 /// A source with the stateless steps that follow it.
@@ -34,6 +41,7 @@ pub trait Origin<T> {
     /// Opens the splits that this worker reads.
     ///
     /// - `place`: the source's place in the plan, the same on all workers.
+    /// - `restored`: the splits that a checkpoint has for this worker; `None` to list them anew.
     ///
     /// # Errors
     /// When the splits cannot be listed or opened.
@@ -41,6 +49,7 @@ pub trait Origin<T> {
         self: Box<Self>,
         dataflow: &Dataflow<'_>,
         place: usize,
+        restored: Option<&[SplitSnapshot]>,
     ) -> Result<Vec<Box<dyn SplitReader<T>>>>;
 }
 
@@ -49,14 +58,47 @@ pub trait Origin<T> {
 pub struct Plain<S>(pub S);
 
 /// Reads a split of a [`Plain`] source.
-struct PlainReader<R>(R);
+struct PlainReader<S: Source> {
+    split: S::Split,
+    reader: S::Reader,
+}
 
-impl<R: Reader> SplitReader<R::Item> for PlainReader<R> {
-    fn poll(&mut self, out: &mut Batch<R::Item>, limit: usize) -> Result<(Poll, usize)> {
+impl<S: Source> SplitReader<S::Item> for PlainReader<S> {
+    fn poll(&mut self, out: &mut Batch<S::Item>, limit: usize) -> Result<(Poll, usize)> {
         let before = out.len();
-        let poll = self.0.poll(out, limit)?;
+        let poll = self.reader.poll(out, limit)?;
         Ok((poll, out.len() - before))
     }
+
+    fn position(&self) -> Result<(String, String)> {
+        Ok((to_json(&self.split)?, to_json(&self.reader.offset())?))
+    }
+}
+
+/// Stands for a split that had been read to its end when the checkpoint was taken.
+struct ReadBefore {
+    split: String,
+    offset: String,
+}
+
+impl<T> SplitReader<T> for ReadBefore {
+    fn poll(&mut self, _out: &mut Batch<T>, _limit: usize) -> Result<(Poll, usize)> {
+        Ok((Poll::End, 0))
+    }
+
+    fn position(&self) -> Result<(String, String)> {
+        Ok((self.split.clone(), self.offset.clone()))
+    }
+}
+
+/// Opens a split where a checkpoint says.
+fn resume<S: Source>(source: &S, at: &SplitSnapshot) -> Result<Box<dyn SplitReader<S::Item>>> {
+    if at.finished {
+        return Ok(Box::new(ReadBefore { split: at.split.clone(), offset: at.offset.clone() }));
+    }
+    let split = from_json("split", &at.split)?;
+    let reader = source.resume(&split, &from_json("offset", &at.offset)?)?;
+    Ok(Box::new(PlainReader::<S> { split, reader }))
 }
 
 impl<S: Source> Origin<S::Item> for Plain<S> {
@@ -64,12 +106,17 @@ impl<S: Source> Origin<S::Item> for Plain<S> {
         self: Box<Self>,
         dataflow: &Dataflow<'_>,
         place: usize,
+        restored: Option<&[SplitSnapshot]>,
     ) -> Result<Vec<Box<dyn SplitReader<S::Item>>>> {
+        if let Some(restored) = restored {
+            return restored.iter().map(|at| resume(&self.0, at)).collect();
+        }
         let (worker, workers) = (dataflow.worker(), dataflow.workers());
         let splits = dataflow.job().shared("splits", place, || self.0.splits(workers))?;
         let mine = splits.iter().skip(worker).step_by(workers);
         mine.map(|split| {
-            let reader: Box<dyn SplitReader<S::Item>> = Box::new(PlainReader(self.0.open(split)?));
+            let reader = PlainReader::<S> { split: split.clone(), reader: self.0.open(split)? };
+            let reader: Box<dyn SplitReader<S::Item>> = Box::new(reader);
             Ok(reader)
         })
         .collect()
@@ -104,6 +151,10 @@ impl<A, B> SplitReader<B> for StagedReader<A, B> {
         self.read.clear();
         Ok(polled)
     }
+
+    fn position(&self) -> Result<(String, String)> {
+        self.reader.position()
+    }
 }
 
 impl<A: Data, B: Data> Origin<B> for Staged<A, B> {
@@ -111,9 +162,10 @@ impl<A: Data, B: Data> Origin<B> for Staged<A, B> {
         self: Box<Self>,
         dataflow: &Dataflow<'_>,
         place: usize,
+        restored: Option<&[SplitSnapshot]>,
     ) -> Result<Vec<Box<dyn SplitReader<B>>>> {
         let stage = Rc::new(RefCell::new(self.stage));
-        let readers = self.origin.open(dataflow, place)?.into_iter();
+        let readers = self.origin.open(dataflow, place, restored)?.into_iter();
         Ok(readers
             .map(|reader| {
                 let stage = Rc::clone(&stage);

@@ -10,6 +10,9 @@
 //! grid of processing time that is the same for all workers, so that the minimum over them moves
 //! once per step of the grid. A source that is told of a new epoch moves to it between two batches.
 //!
+//! At the end of its input a source promises that nothing comes any more. If the job takes
+//! checkpoints it stays, and takes part in them, until the last one is complete.
+//!
 //! **Invariants**: the stamp moves only after everything it was computed from has been emitted
 //! (`SourceShell::tick`); I1 as in the operator shell.
 //!
@@ -20,6 +23,8 @@
 //! VLDB 2021, section 3.
 
 mod build;
+mod cut;
+mod splits;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,7 +37,7 @@ use super::origin::SplitReader;
 use super::output::in_pieces;
 use super::rate::Rate;
 use crate::context::Port;
-use crate::credit::{BUCKETS, Waiter};
+use crate::credit::Waiter;
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::metrics::OperatorMetrics;
@@ -43,6 +48,8 @@ use crate::watermark::{WatermarkGenerator, of_stamp};
 use crate::worker::Running;
 
 pub use build::SourceBuilder;
+pub use splits::{SourceStates, SplitSnapshot};
+pub(crate) use splits::{from_json, to_json};
 
 /// Gives every record of a batch its event time.
 pub type Assign<T> = Box<dyn FnMut(&mut Batch<T>)>;
@@ -98,6 +105,7 @@ struct SourceShell<T: Data> {
     batch_records: usize,
     epoch: Epoch,
     stamp: i64,
+    states: Option<Box<dyn SourceStates>>,
     rate: Option<Rate>,
     /// The step of the grid that the watermark was last moved in.
     step: i64,
@@ -112,12 +120,11 @@ struct SourceShell<T: Data> {
 
 impl<T: Data> SourceShell<T> {
     fn activate(&mut self) -> bool {
-        if self.output.capability.is_none() || self.job.has_failed() {
+        if self.output.capability.is_none() || self.job.must_stop() {
             return false;
         }
         let _running = self.running.enter();
-        self.follow_trigger();
-        let outcome = match self.emit() {
+        let outcome = match self.follow_trigger().and_then(|()| self.emit()) {
             Ok(outcome) => outcome,
             Err(error) => {
                 let operator = self.metrics.name.clone();
@@ -126,31 +133,22 @@ impl<T: Data> SourceShell<T> {
             }
         };
         self.output.done();
-        let finished = self.splits.iter().all(|split| split.finished);
+        let finished = self.has_ended();
         self.tick(outcome == Outcome::Blocked, finished);
-        if finished {
+        if finished && self.job.is_released() {
             self.metrics.set_epoch(None);
             self.output.capability = None;
             return false;
         }
-        self.rest(outcome);
+        if !finished || self.is_behind() {
+            self.rest(outcome);
+        }
         true
     }
 
-    /// Moves to the epoch that the job is in, unless operators are too far behind.
-    fn follow_trigger(&mut self) {
-        let mut epoch = self.job.epoch();
-        if epoch <= self.epoch {
-            return;
-        }
-        if let Some(least) = self.job.metrics().least_epoch() {
-            epoch = epoch.min(Epoch(least.0 + BUCKETS as u64 - 1));
-        }
-        if epoch > self.epoch {
-            self.epoch = epoch;
-            self.metrics.set_epoch(Some(epoch));
-            self.output.downgrade(Time::new(self.epoch, self.stamp));
-        }
+    /// Whether nothing will come any more.
+    fn has_ended(&self) -> bool {
+        self.job.is_draining() || self.splits.iter().all(|split| split.finished)
     }
 
     /// Reads the splits in turn, within the budget and the credit.
@@ -162,6 +160,9 @@ impl<T: Data> SourceShell<T> {
         let mut left = most.max(1);
         let mut batches = budget.batches;
         loop {
+            if self.job.is_draining() {
+                return Ok(Outcome::More);
+            }
             if self.output.gate.blocked(self.worker, self.epoch) {
                 return Ok(Outcome::Blocked);
             }
@@ -260,7 +261,7 @@ impl<T: Data> SourceShell<T> {
             return;
         }
         self.step = step;
-        let status = self.status(now_ms, blocked);
+        let status = if finished { Status::Finished } else { self.status(now_ms, blocked) };
         let may = self.gossip.tell(self.worker, status);
         if (self.batch_mode && !finished) || may <= self.stamp {
             return;

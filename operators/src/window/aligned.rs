@@ -181,7 +181,6 @@ where
             self.life.skipped(event_time, value, cx);
             return;
         }
-        debug_assert!(self.next_end().is_none(), "a record came while windows were firing");
         let slice = self.current.name;
         let key = (self.key)(&value);
         let hashed = Hashed::new(&key);
@@ -405,6 +404,11 @@ where
         }
         self.current = Current::NONE;
         self.fire_due(cx)
+    }
+
+    fn judge_at(&mut self, watermark: i64) {
+        self.life.watermark = watermark;
+        self.current = Current::NONE;
     }
 
     fn freeze(&mut self, cut: &mut Cut) {

@@ -279,6 +279,10 @@ where
         }
     }
 
+    fn judge_at(&mut self, watermark: i64) {
+        self.life.watermark = watermark;
+    }
+
     fn freeze(&mut self, cut: &mut Cut) {
         self.table.freeze(cut);
         self.event.freeze(cut);

@@ -13,6 +13,7 @@ use highwater_core::key::{Key, KeyGroup, KeyGroupRange, KeyGroups};
 
 use super::{Rows, Table};
 use crate::backend::{Hashed, Namespace, StateValue};
+use crate::floors::Floors;
 use crate::format::FormatError;
 use crate::heap::Dirty;
 use crate::snapshot::GroupReader;
@@ -36,14 +37,15 @@ impl Filled {
 }
 
 impl<K: Key, N: Namespace, V: StateValue> Table<K, N, V> {
-    /// Adds the entries of a stored state that belong to the range of the worker; returns the
-    /// watermark up to which they have fired.
+    /// Adds the entries of a stored state that belong to the range of the worker, and raises the
+    /// floors of its groups.
     pub(crate) fn restore(
         &mut self,
         stored: &EncodedState,
         filled: &mut Filled,
-    ) -> Result<i64, FormatError> {
-        let Some(format) = self.format.clone() else { return Ok(i64::MIN) };
+        floors: &mut Floors,
+    ) -> Result<(), FormatError> {
+        let Some(format) = self.format.clone() else { return Ok(()) };
         let (groups, range) = (filled.groups, filled.range);
         let reader = format.open(&stored.part)?;
         match &stored.slots {
@@ -52,15 +54,14 @@ impl<K: Key, N: Namespace, V: StateValue> Table<K, N, V> {
             })?,
             None => self.forget_all(reader.header().range, filled),
         }
-        let mut floor = i64::MIN;
         for group in reader.groups(range) {
             let group = group?;
-            floor = floor.max(group.floor());
+            floors.raise(group.group(), group.floor());
             let index = range.index_of(group.group());
             let is_new = filled.filled.get_mut(index).map(|filled| std::mem::replace(filled, true));
             self.fill(group, index, is_new == Some(false))?;
         }
-        Ok(floor)
+        Ok(())
     }
 
     /// Removes the keys of marked slots and some key groups.

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
-use super::{ActiveSplit, SourceShell, Strategy};
+use super::{ActiveSplit, SourceShell, SourceStates, Strategy};
 use crate::credit::Gate;
 use crate::dataflow::Dataflow;
 use crate::error::{Error, Result};
@@ -16,7 +16,7 @@ use crate::shell::install::{Start, install, wakers};
 use crate::shell::origin::Origin;
 use crate::shell::rate::Rate;
 use crate::shell::{Built, Output};
-use crate::time::Epoch;
+use crate::time::Time;
 use crate::worker::Running;
 
 /// What is known of a source before it is built.
@@ -32,6 +32,8 @@ pub struct SourceBuilder<T: Data> {
     pub strategy: Option<Strategy<T>>,
     /// Whether there is one watermark only, at the end.
     pub batch_mode: bool,
+    /// Keeps its splits in checkpoints; `None` if the job takes none.
+    pub states: Option<Box<dyn SourceStates>>,
 }
 
 impl<T: Data> std::fmt::Debug for SourceBuilder<T> {
@@ -53,9 +55,10 @@ impl<T: Data> SourceBuilder<T> {
         let named =
             |source: Error| Error::Operator { operator: name.clone(), source: Box::new(source) };
         let running = Running::new(&self.name);
+        let restored = self.states.as_ref().and_then(|states| states.restored());
         let readers = {
             let _running = running.enter();
-            self.origin.open(dataflow, place).map_err(named)?
+            self.origin.open(dataflow, place, restored).map_err(named)?
         };
         let gossip = job.shared("gossip", place, || Ok(Gossip::new(workers)))?;
         let now_ms = job.now_ms();
@@ -66,7 +69,15 @@ impl<T: Data> SourceBuilder<T> {
             due: None,
             finished: false,
         });
-        let splits: Vec<_> = splits.collect();
+        let mut splits: Vec<_> = splits.collect();
+        let mut watermarks = SplitWatermarks::new(splits.len());
+        for (i, at) in restored.into_iter().flatten().enumerate() {
+            watermarks.resume(i, at.stamp, at.idle, at.finished);
+            splits[i].finished = at.finished;
+            if let Some(generator) = &mut splits[i].generator {
+                generator.restore(&at.generator).map_err(named)?;
+            }
+        }
         let mut builder = OperatorBuilder::new(self.name.clone(), dataflow.scope());
         let (output, stream) = builder.new_output::<Batch<T>>();
         let gate = Gate::default();
@@ -78,9 +89,11 @@ impl<T: Data> SourceBuilder<T> {
         let grid_ms =
             i64::try_from(job.config().watermark_interval.as_millis()).unwrap_or(i64::MAX);
         let rate = job.config().rate.map(|rate| Rate::new(rate as f64 / workers as f64));
-        let metrics = job.metrics().register(&self.uid, &self.name, worker, Role::Source);
+        let first = job.first_epoch();
+        let metrics = job.metrics().register(&self.uid, &self.name, worker, Role::Source, first);
+        job.register_source(waiter.activator.clone());
         let mut shell = SourceShell {
-            watermarks: SplitWatermarks::new(splits.len()),
+            watermarks,
             splits,
             start: Instant::now(),
             turn: 0,
@@ -91,8 +104,9 @@ impl<T: Data> SourceBuilder<T> {
             output: Output::new(output, None, gate),
             made: Vec::new(),
             batch_records: dataflow.batch_records::<T>(),
-            epoch: Epoch(0),
+            epoch: first,
             stamp: i64::MIN,
+            states: self.states,
             rate,
             step: now_ms.div_euclid(grid_ms),
             grid_ms,
@@ -105,6 +119,7 @@ impl<T: Data> SourceBuilder<T> {
         };
         let start: Start = Box::new(move |mut capabilities| {
             shell.output.capability = capabilities.pop();
+            shell.output.downgrade(Time::new(shell.epoch, shell.stamp));
             Box::new(move |_frontiers| shell.activate())
         });
         install(builder, start);
