@@ -26,6 +26,7 @@
 //! | write functions with state and timers | [`operators::process`], [`operators::connect`] |
 //! | understand the engine | [`highwater_core`] and `docs/design.md` |
 
+pub use highwater_checkpoint as checkpoint;
 pub use highwater_connectors as connectors;
 pub use highwater_core as core;
 pub use highwater_operators as operators;
@@ -39,6 +40,7 @@ pub mod prelude;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use highwater_checkpoint::Threaded;
 use highwater_core::job::Job;
 
 pub use highwater_core::error::{Error, Result};
@@ -60,10 +62,15 @@ pub fn execute<F>(config: Config, program: F) -> Result<Summary>
 where
     F: for<'scope> Fn(&Env<'scope>) -> Result<()> + Send + Sync + 'static,
 {
-    let Config { engine, progress, metrics } = config;
+    let Config { mut engine, progress, metrics, checkpoints } = config;
+    let opened = checkpoints.map(|options| Threaded::open(options, &mut engine)).transpose()?;
     let job = Arc::new(Job::new(engine)?);
     let report = report::Report::start(&job, progress, metrics)?;
+    let checkpoints = opened.map(|opened| opened.start(&job));
     let ended = highwater_operators::environment::run(&job, program);
+    if let Some(checkpoints) = checkpoints {
+        checkpoints.end();
+    }
     report.end(ended.as_ref().ok())?;
     ended
 }

@@ -1,16 +1,21 @@
 //! The options that every program has: workers, mode, intervals, logs and metrics.
 
+mod checkpoint;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::builder::TypedValueParser;
 use clap::{Args, Parser, ValueEnum};
+use highwater_checkpoint::CheckpointOptions;
 use highwater_core::config::{MIN_WATERMARK_INTERVAL, Mode};
 use highwater_core::error::{Error, Result};
 use highwater_core::key::MAX_PARALLELISM;
 use highwater_core::store::Stores;
 use tracing_subscriber::EnvFilter;
+
+pub use checkpoint::CheckpointArgs;
 
 /// What a job is run with.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +26,8 @@ pub struct Config {
     pub progress: bool,
     /// Where to write the metrics.
     pub metrics: Option<PathBuf>,
+    /// The checkpoints, if the job takes any.
+    pub checkpoints: Option<CheckpointOptions>,
 }
 
 impl Config {
@@ -88,6 +95,10 @@ pub struct JobOptions {
     /// Write metrics into FILE every second and at the end, in the text format of Prometheus
     #[arg(long, value_name = "FILE")]
     pub metrics: Option<PathBuf>,
+
+    /// The checkpoints
+    #[command(flatten)]
+    pub checkpoints: CheckpointArgs,
 }
 
 /// The values of `--mode`.
@@ -192,6 +203,7 @@ impl JobOptions {
             ..highwater_core::config::Config::default()
         };
         engine.check()?;
-        Ok(Config { engine, progress: true, metrics: self.metrics.clone() })
+        let checkpoints = self.checkpoints.options()?;
+        Ok(Config { engine, progress: true, metrics: self.metrics.clone(), checkpoints })
     }
 }

@@ -1,0 +1,439 @@
+//! Decides when checkpoints begin, when they are complete, and when the job may end.
+//!
+//! ```text
+//! Event --> Coordinator --> [Action]
+//!
+//! tick, drained, request --> Order::Trigger
+//! acknowledged by all    --> Write the manifest --> Log it: COMMIT POINT --> Order::Commit
+//!                                                   --> Mark --> Collect garbage
+//! the last one is marked --> Order::Release
+//! ```
+//!
+//! The coordinator is a pure machine: it does no input or output, and knows no clock but the one it
+//! is told. Whoever drives it (`driver.rs`) does what it says and tells it what came of that.
+//!
+//! **Invariants**
+//! - *In order*: a checkpoint completes after all before it have completed or been given up, and
+//!   after every operator has answered for all of them (`Coordinator::proceed`).
+//! - *Nothing lost*: what sinks prepared for a checkpoint that was given up belongs to the next one
+//!   that completes (`Prepared::take`).
+//! - *Relative to what is stored*: after a checkpoint was given up the next one is full
+//!   (`Coordinator::give_up`).
+//! - I9: `Order::Commit` comes after `Event::Logged`, never before.
+//!
+//! **Sources**: Flink's `CheckpointCoordinator`; Lightweight Asynchronous Snapshots, 2015.
+
+mod pending;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use highwater_core::cut::CutKind;
+use highwater_core::error::Error;
+use highwater_core::time::Epoch;
+
+use crate::log::Completed;
+use crate::manifest::Manifest;
+use crate::messages::{Ack, Instance, Order, Report};
+use crate::options::CheckpointOptions;
+use crate::storage::ObjectRef;
+use pending::{AllPending, Pending};
+use snapshot::{Chains, Prepared};
+
+/// What happens to the job after a savepoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// It goes on.
+    Continue,
+    /// It stops where it is.
+    Suspend,
+    /// Its sources end, windows fire, and the savepoint is taken after that.
+    Drain,
+}
+
+/// A wish for a savepoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Where to put it; `None` if a checkpoint of the job is enough.
+    pub url: Option<String>,
+    /// What happens to the job afterwards.
+    pub then: Then,
+}
+
+/// What the coordinator is told.
+#[derive(Debug)]
+pub enum Event {
+    /// Some time has passed.
+    Tick,
+    /// A process says something.
+    Report(Report),
+    /// The manifest is written, or could not be.
+    Written(Result<ObjectRef, String>),
+    /// The manifest is in the log; or it certainly is not and will not be, for this reason.
+    Logged(Result<Completed, String>),
+    /// It is noted that all effects of the checkpoint are visible.
+    Marked,
+    /// The savepoint is where it was wished for, or could not be put there.
+    Exported(Result<(), String>),
+    /// Somebody wishes for a savepoint.
+    Request(Request),
+}
+
+/// What the coordinator wants done.
+#[derive(Debug)]
+pub enum Action {
+    /// Tell the processes.
+    Order(Order),
+    /// Write a manifest.
+    Write(Box<Manifest>),
+    /// Put the manifest of a checkpoint into the log.
+    Log {
+        /// The checkpoint.
+        checkpoint: Epoch,
+        /// Where its manifest is.
+        manifest: ObjectRef,
+    },
+    /// Note that all effects of a checkpoint are visible.
+    Mark(Completed),
+    /// Delete what no retained checkpoint needs.
+    Collect {
+        /// The checkpoint that is complete now.
+        completed: Completed,
+        /// Its manifest.
+        manifest: Box<Manifest>,
+    },
+    /// Put a copy of the checkpoint where the request says.
+    Export {
+        /// Where.
+        url: String,
+        /// What.
+        manifest: Box<Manifest>,
+    },
+    /// Answer the request for a savepoint.
+    Answer(Result<Epoch, String>),
+    /// End the job with an error.
+    Fail(Error),
+}
+
+/// The checkpoint that everybody has acknowledged.
+#[derive(Debug)]
+struct Completing {
+    checkpoint: Epoch,
+    last: bool,
+    manifest: Manifest,
+    /// Its place in the log, once it is there.
+    completed: Option<Completed>,
+    /// Whether a request waits for it.
+    requested: bool,
+}
+
+/// What is known of a job before it starts.
+#[derive(Clone, Copy, Debug)]
+pub struct Start {
+    /// Which start of the job this is.
+    pub attempt: u64,
+    /// The epoch in which it begins.
+    pub first: Epoch,
+    /// The number of key groups.
+    pub max_parallelism: u32,
+    /// The number of workers.
+    pub workers: usize,
+}
+
+/// The coordinator of the checkpoints of one job.
+#[derive(Debug)]
+pub struct Coordinator {
+    options: CheckpointOptions,
+    start: Start,
+    now: Duration,
+    /// Wall-clock time, in ms since 1970, for manifests.
+    now_ms: i64,
+    /// The epoch that runs: the number of the next checkpoint.
+    running: Epoch,
+    instances: Option<BTreeSet<Instance>>,
+    pending: AllPending,
+    completing: Option<Completing>,
+    prepared: Prepared,
+    chains: Chains,
+    full_next: bool,
+    deltas: u32,
+    failures: u32,
+    triggered: Duration,
+    ended: Duration,
+    drained: bool,
+    released: bool,
+    request: Option<Request>,
+    /// The checkpoint that the request waits for.
+    requested: Option<Epoch>,
+    actions: Vec<Action>,
+}
+
+impl Coordinator {
+    /// Returns the coordinator of a job that has not started.
+    #[must_use]
+    pub fn new(options: CheckpointOptions, start: Start) -> Self {
+        Coordinator {
+            options,
+            start,
+            now: Duration::ZERO,
+            now_ms: 0,
+            running: start.first,
+            instances: None,
+            pending: AllPending::new(),
+            completing: None,
+            prepared: Prepared::default(),
+            chains: Chains::default(),
+            full_next: true,
+            deltas: 0,
+            failures: 0,
+            triggered: Duration::ZERO,
+            ended: Duration::ZERO,
+            drained: false,
+            released: false,
+            request: None,
+            requested: None,
+            actions: Vec::new(),
+        }
+    }
+
+    /// Takes an event and returns what is to be done, in this order.
+    ///
+    /// - `now`: since the start of the coordinator; `now_ms`: since 1970.
+    pub fn on(&mut self, event: Event, now: Duration, now_ms: i64) -> Vec<Action> {
+        (self.now, self.now_ms) = (now, now_ms);
+        match event {
+            Event::Tick => self.expire(),
+            Event::Report(report) => self.report(report),
+            Event::Written(Ok(manifest)) => self.written(manifest),
+            Event::Logged(Ok(completed)) => self.logged(completed),
+            Event::Written(Err(why)) | Event::Logged(Err(why)) => self.not_completed(&why),
+            Event::Marked => self.marked(),
+            Event::Exported(exported) => self.exported(exported),
+            Event::Request(request) => self.requested(request),
+        }
+        self.proceed();
+        self.trigger_if_due();
+        std::mem::take(&mut self.actions)
+    }
+
+    /// Returns whether the job may end: its last checkpoint is complete.
+    #[must_use]
+    pub fn is_released(&self) -> bool {
+        self.released
+    }
+
+    fn report(&mut self, report: Report) {
+        match report {
+            Report::Started { instances } => {
+                self.instances = Some(instances.into_iter().collect());
+                self.triggered = self.now;
+            }
+            Report::Acked(ack) => self.acked(ack),
+            Report::Committed { checkpoint } => {
+                let of = self.completing.as_ref().filter(|of| of.checkpoint == checkpoint);
+                self.actions.extend(of.and_then(|of| of.completed.clone()).map(Action::Mark));
+            }
+            Report::Drained => self.drained = true,
+        }
+    }
+
+    fn acked(&mut self, ack: Ack) {
+        let epoch = ack.epoch;
+        let declined =
+            ack.states.as_ref().err().map(|why| {
+                format!("operator {:?} on worker {}: {why}", ack.name, ack.instance.worker)
+            });
+        let Some(pending) = self.pending.get_mut(&epoch) else { return };
+        let counts = pending.ack(ack) && !pending.aborted;
+        if let (true, Some(why)) = (counts, declined) {
+            self.give_up(epoch, &why);
+        }
+    }
+
+    /// Gives up a checkpoint, and with it those that build on it.
+    fn give_up(&mut self, checkpoint: Epoch, why: &str) {
+        tracing::warn!(checkpoint = checkpoint.0, why, "a checkpoint failed");
+        for (_, pending) in self.pending.range_mut(checkpoint..) {
+            pending.aborted = true;
+        }
+        self.full_next = true;
+        self.ended = self.now;
+        self.failures += 1;
+        if self.requested.take_if(|requested| *requested >= checkpoint).is_some() {
+            self.request = None;
+            self.actions.push(Action::Answer(Err(why.to_owned())));
+        }
+        if self.failures > self.options.tolerable_failures {
+            let tolerable = self.options.tolerable_failures;
+            let message = format!(
+                "checkpoint {} failed, the {}. in a row, tolerable are {tolerable}: {why}",
+                checkpoint.0, self.failures
+            );
+            self.actions.push(Action::Fail(Error::state(message)));
+        }
+    }
+
+    /// Gives up checkpoints that take too long.
+    fn expire(&mut self) {
+        let (now, timeout) = (self.now, self.options.timeout);
+        let late = self.pending.iter().find(|(_, pending)| {
+            !pending.aborted && !pending.is_answered() && now >= pending.triggered + timeout
+        });
+        if let Some((checkpoint, pending)) = late {
+            let silent: Vec<_> = pending.silent().map(|i| i.uid.as_str()).take(3).collect();
+            let why = format!("not complete after {timeout:?}, no answer from {silent:?}");
+            self.give_up(*checkpoint, &why);
+        }
+    }
+
+    /// Turns the oldest checkpoint into a manifest when everybody has answered.
+    fn proceed(&mut self) {
+        while self.completing.is_none()
+            && let Some(oldest) = self.pending.first_entry()
+            && oldest.get().is_answered()
+        {
+            let (checkpoint, pending) = oldest.remove_entry();
+            self.prepared.add(&pending);
+            if pending.aborted {
+                continue;
+            }
+            self.chains.extend(&pending);
+            let mut manifest = self.chains.manifest(checkpoint, &pending, &self.start);
+            manifest.created_ms = self.now_ms;
+            manifest.finished = pending.last;
+            self.prepared.take(&mut manifest);
+            let requested = self.requested == Some(checkpoint);
+            self.actions.push(Action::Write(Box::new(manifest.clone())));
+            let last = pending.last;
+            let completed = None;
+            self.completing = Some(Completing { checkpoint, last, manifest, completed, requested });
+        }
+    }
+
+    fn written(&mut self, manifest: ObjectRef) {
+        if let Some(Completing { checkpoint, .. }) = self.completing {
+            self.actions.push(Action::Log { checkpoint, manifest });
+        }
+    }
+
+    fn not_completed(&mut self, why: &str) {
+        if let Some(completing) = self.completing.take() {
+            self.prepared.give_back(completing.manifest);
+            self.give_up(completing.checkpoint, why);
+        }
+    }
+
+    /// The commit point is passed.
+    fn logged(&mut self, place: Completed) {
+        if let Some(Completing { checkpoint, completed, .. }) = &mut self.completing {
+            *completed = Some(place);
+            let checkpoint = *checkpoint;
+            self.actions.push(Action::Order(Order::Commit { checkpoint }));
+        }
+    }
+
+    fn marked(&mut self) {
+        let Some(completing) = self.completing.take() else { return };
+        let Completing { checkpoint, last, manifest, requested, completed } = completing;
+        tracing::info!(checkpoint = checkpoint.0, bytes = manifest.parts_bytes(), "completed");
+        self.failures = 0;
+        self.ended = self.now;
+        if let Some(completed) = completed {
+            let manifest = Box::new(manifest.clone());
+            self.actions.push(Action::Collect { completed, manifest });
+        }
+        match self.request.as_ref().filter(|_| requested).and_then(|request| request.url.clone()) {
+            Some(url) => self.actions.push(Action::Export { url, manifest: Box::new(manifest) }),
+            None if requested => self.exported(Ok(())),
+            None => {}
+        }
+        if last && self.request.is_none() {
+            self.release();
+        }
+    }
+
+    fn release(&mut self) {
+        self.released = true;
+        self.actions.push(Action::Order(Order::Release));
+    }
+
+    fn requested(&mut self, request: Request) {
+        if self.request.is_some() || self.released {
+            let why = if self.released { "the job is ending" } else { "another one is under way" };
+            self.actions.push(Action::Answer(Err(why.to_owned())));
+            return;
+        }
+        if request.then == Then::Drain {
+            self.actions.push(Action::Order(Order::Drain));
+        }
+        self.request = Some(request);
+    }
+
+    fn exported(&mut self, exported: Result<(), String>) {
+        let (Some(request), Some(checkpoint)) = (self.request.take(), self.requested.take()) else {
+            return;
+        };
+        let failed = exported.is_err();
+        self.actions.push(Action::Answer(exported.map(|()| checkpoint)));
+        match request.then {
+            // A job that was to stop with a savepoint goes on without one.
+            Then::Suspend if !failed => {
+                self.released = true;
+                self.actions.push(Action::Order(Order::Halt));
+            }
+            Then::Drain => self.release(),
+            _ => {}
+        }
+    }
+
+    fn trigger_if_due(&mut self) {
+        let Some(instances) = &self.instances else { return };
+        let live = self.pending.values().filter(|pending| !pending.aborted).count();
+        let busy = live + usize::from(self.completing.is_some());
+        let has_last = self.pending.values().any(|pending| pending.last && !pending.aborted)
+            || self.completing.as_ref().is_some_and(|completing| completing.last);
+        if self.released || has_last || busy >= self.options.max_concurrent {
+            return;
+        }
+        let (last, wanted) = match &self.request {
+            _ if self.drained => (true, true),
+            Some(request) => (false, request.then != Then::Drain && self.requested.is_none()),
+            None => (false, false),
+        };
+        if wanted && (busy > 0 || (self.failures > 0 && !self.has_rested())) {
+            return;
+        }
+        let due = self.has_rested() && self.now >= self.ended + self.options.min_pause;
+        if !wanted && !due {
+            return;
+        }
+        let checkpoint = self.running;
+        if self.request.is_some() && self.requested.is_none() && (wanted || last) {
+            self.requested = Some(checkpoint);
+        }
+        let pending = Pending::new(self.now, last, instances);
+        let kind = self.kind(self.requested == Some(checkpoint));
+        self.pending.insert(checkpoint, pending);
+        self.running = checkpoint.next();
+        self.triggered = self.now;
+        self.actions.push(Action::Order(Order::Trigger { epoch: checkpoint, kind }));
+    }
+
+    /// Whether an interval has passed since the last trigger.
+    fn has_rested(&self) -> bool {
+        self.now >= self.triggered + self.options.interval
+    }
+
+    /// Chooses between full and delta. A savepoint is full, as it stands for itself.
+    fn kind(&mut self, savepoint: bool) -> CutKind {
+        let full =
+            std::mem::take(&mut self.full_next) || savepoint || self.deltas >= self.options.deltas;
+        self.deltas = if full { 0 } else { self.deltas + 1 };
+        CutKind { delta: !full, track: self.options.deltas > 0 }
+    }
+}

@@ -1,0 +1,336 @@
+//! Does what the coordinator says, and tells it what came of that.
+//!
+//! ```text
+//! workers --cuts--> Process --acks--> Coordinator --actions--> store, log, sinks, sources
+//!                                        ^  |
+//!                     a tick, a request -'  '- one future per step; the loop never waits for one
+//! ```
+//!
+//! The loop is one future. In a job it runs on a thread of its own, with tokio's threads for what
+//! takes long; in a simulation it is polled by whoever decides what happens next.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_channel::{mpsc, oneshot};
+use futures_util::future::LocalBoxFuture;
+use futures_util::lock::Mutex;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use futures_util::{FutureExt, select_biased};
+use highwater_core::error::{Error, Result};
+use highwater_core::job::Job;
+use highwater_core::sink::Committable;
+use highwater_core::time::Epoch;
+
+use crate::background::Offload;
+use crate::coordinator::{Action, Coordinator, Event, Request};
+use crate::error::CommitError;
+use crate::export::export;
+use crate::garbage::Garbage;
+use crate::log::{Attempt, Completed};
+use crate::marker::mark_committed;
+use crate::messages::{Instance, Order, Report};
+use crate::options::CheckpointOptions;
+use crate::process::{Process, Taken};
+use crate::storage::{ObjectRef, Storage};
+
+/// How often the loop looks at the job and the clock.
+const TICK: Duration = Duration::from_millis(5);
+/// How often a commit is tried, and the pause after the first time.
+const COMMIT_TRIES: u32 = 5;
+const COMMIT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A request and where its answer goes.
+pub(crate) type Asked = (Request, oneshot::Sender<Result<Epoch, String>>);
+
+/// Everything the loop needs.
+pub(crate) struct Driver {
+    pub(crate) options: CheckpointOptions,
+    pub(crate) job: Arc<Job>,
+    pub(crate) process: Arc<Process>,
+    pub(crate) storage: Storage,
+    pub(crate) attempt: Attempt,
+    pub(crate) garbage: Garbage,
+    pub(crate) coordinator: Coordinator,
+    pub(crate) offload: Arc<dyn Offload>,
+    pub(crate) taken: mpsc::UnboundedReceiver<Taken>,
+    pub(crate) asked: mpsc::UnboundedReceiver<Asked>,
+    /// Set when the workers have ended.
+    pub(crate) ended: Arc<AtomicBool>,
+    /// The checkpoint whose results the sinks make visible when they are opened.
+    pub(crate) unfinished: Option<Completed>,
+}
+
+/// A step under way; what came of it, if the coordinator must know.
+type Step = LocalBoxFuture<'static, Option<Event>>;
+
+/// What several steps use.
+struct Shared {
+    attempt: Mutex<Attempt>,
+    garbage: Mutex<Garbage>,
+}
+
+/// The loop, while it runs.
+struct Loop {
+    options: CheckpointOptions,
+    job: Arc<Job>,
+    process: Arc<Process>,
+    storage: Storage,
+    shared: Arc<Shared>,
+    coordinator: Coordinator,
+    offload: Arc<dyn Offload>,
+    steps: FuturesUnordered<Step>,
+    answer: Option<oneshot::Sender<Result<Epoch, String>>>,
+    unfinished: Option<Completed>,
+    started: bool,
+    drained: bool,
+    /// Whether a commit slot may be in the log that the sinks do not know of.
+    logging: bool,
+}
+
+impl Driver {
+    /// Runs until the workers have ended.
+    ///
+    /// - `now`: the time since the start, and since 1970 in ms.
+    pub(crate) async fn run(self, now: impl Fn() -> (Duration, i64)) {
+        let Driver { mut taken, mut asked, ended, attempt, garbage, .. } = self;
+        let shared = Shared { attempt: Mutex::new(attempt), garbage: Mutex::new(garbage) };
+        let mut this = Loop {
+            options: self.options,
+            job: self.job,
+            process: self.process,
+            storage: self.storage,
+            shared: Arc::new(shared),
+            coordinator: self.coordinator,
+            offload: self.offload,
+            steps: FuturesUnordered::new(),
+            answer: None,
+            unfinished: self.unfinished,
+            started: false,
+            drained: false,
+            logging: false,
+        };
+        while !ended.load(Ordering::SeqCst) {
+            let mut tick = this.storage.pace().sleep(TICK).fuse();
+            let event = select_biased! {
+                cut = taken.next() => {
+                    cut.into_iter().for_each(|cut| this.store(cut));
+                    continue;
+                }
+                came = this.steps.select_next_some() => came,
+                request = asked.next() => request.map(|(request, answer)| {
+                    this.asked(request, answer)
+                }),
+                () = tick => Some(this.look()),
+            };
+            if let Some(event) = event {
+                this.tell(event, now());
+            }
+        }
+        this.end().await;
+    }
+}
+
+impl Loop {
+    fn tell(&mut self, event: Event, (now, now_ms): (Duration, i64)) {
+        for action in self.coordinator.on(event, now, now_ms) {
+            self.act(action);
+        }
+    }
+
+    /// Looks at the job: whether it has started, or has nothing left to do.
+    fn look(&mut self) -> Event {
+        if !self.started && self.job.is_built() {
+            self.started = true;
+            if let Err(error) = self.process.all_made(self.options.allow_non_restored_state) {
+                self.job.fail(error);
+                return Event::Tick;
+            }
+            if let Some(completed) = self.unfinished.take() {
+                self.mark(completed, false);
+            }
+            let instances = self.job.metrics().operators();
+            let instances = instances
+                .iter()
+                .map(|operator| Instance { uid: operator.uid.clone(), worker: operator.worker });
+            return Event::Report(Report::Started { instances: instances.collect() });
+        }
+        if !self.drained && self.job.is_drained() {
+            self.drained = true;
+            return Event::Report(Report::Drained);
+        }
+        Event::Tick
+    }
+
+    fn asked(&mut self, request: Request, answer: oneshot::Sender<Result<Epoch, String>>) -> Event {
+        // The one before is told that another one is under way by nobody listening to it.
+        if self.answer.is_none() {
+            self.answer = Some(answer);
+            return Event::Request(request);
+        }
+        let _ = answer.send(Err("another one is under way".to_owned()));
+        Event::Tick
+    }
+
+    fn step(&self, step: impl Future<Output = Option<Event>> + 'static) {
+        self.steps.push(step.boxed_local());
+    }
+
+    /// Stores what an operator has frozen.
+    fn store(&self, cut: Taken) {
+        let (process, storage) = (Arc::clone(&self.process), self.storage.clone());
+        let (offload, job) = (Arc::clone(&self.offload), Arc::clone(&self.job));
+        self.step(async move {
+            match process.store(cut, &storage, &*offload).await {
+                Ok(ack) => Some(Event::Report(Report::Acked(ack))),
+                Err(error) => {
+                    job.fail(error);
+                    None
+                }
+            }
+        });
+    }
+
+    fn act(&mut self, action: Action) {
+        let storage = self.storage.clone();
+        match action {
+            Action::Order(order) => self.order(order),
+            Action::Write(manifest) => self.step(async move {
+                let written = manifest.write(&storage).await;
+                Some(Event::Written(written.map_err(|error| Error::state(error).sentence())))
+            }),
+            Action::Log { checkpoint, manifest } => {
+                self.logging = true;
+                let (shared, job) = (Arc::clone(&self.shared), Arc::clone(&self.job));
+                self.step(async move { log(&shared.attempt, &job, checkpoint, &manifest).await });
+            }
+            Action::Mark(completed) => self.mark(completed, true),
+            Action::Collect { completed, manifest } => {
+                let shared = Arc::clone(&self.shared);
+                self.step(async move {
+                    let retained = shared.attempt.lock().await.completed().to_vec();
+                    let mut garbage = shared.garbage.lock().await;
+                    garbage.collect(&retained, &completed, &manifest, &[]).await;
+                    None
+                });
+            }
+            Action::Export { url, manifest } => self.step(async move {
+                let exported = export(&storage, &manifest, &url).await;
+                Some(Event::Exported(exported.map_err(|error| Error::state(error).sentence())))
+            }),
+            Action::Answer(answer) => {
+                if let Some(waits) = self.answer.take() {
+                    // Whoever asked may have gone away.
+                    let _ = waits.send(answer);
+                }
+            }
+            Action::Fail(error) => self.job.fail(error),
+        }
+    }
+
+    fn order(&mut self, order: Order) {
+        match order {
+            Order::Trigger { epoch, kind } => {
+                self.process.set_kind(epoch, kind);
+                let next = self.job.trigger();
+                debug_assert_eq!(next, epoch.next(), "only the coordinator triggers");
+            }
+            Order::Commit { checkpoint } => {
+                let waiting = self.process.take_waiting(checkpoint);
+                let (offload, storage) = (Arc::clone(&self.offload), self.storage.clone());
+                let job = Arc::clone(&self.job);
+                self.step(async move {
+                    match commit(waiting, &*offload, &storage).await {
+                        Ok(()) => Some(Event::Report(Report::Committed { checkpoint })),
+                        Err(error) => {
+                            job.fail(error);
+                            None
+                        }
+                    }
+                });
+            }
+            Order::Drain => self.job.drain(),
+            Order::Release => self.job.release(),
+            Order::Halt => self.job.halt(),
+        }
+    }
+
+    /// Notes that all effects of a checkpoint are visible. Without the note they are made visible
+    /// again, which changes nothing.
+    fn mark(&mut self, completed: Completed, tell: bool) {
+        self.logging &= !tell;
+        let storage = self.storage.clone();
+        self.step(async move {
+            if let Err(error) = mark_committed(&storage, &completed).await {
+                let checkpoint = completed.checkpoint;
+                tracing::warn!(checkpoint, %error, "not marked as committed");
+            }
+            tell.then_some(Event::Marked)
+        });
+    }
+
+    /// Finishes what is under way, and throws away what will never be visible.
+    async fn end(mut self) {
+        if self.coordinator.is_released() {
+            while self.steps.next().await.is_some() {}
+        } else if !self.logging {
+            self.process.abandon().into_iter().for_each(|mut committable| committable.abort());
+        }
+        if let Some(answer) = self.answer.take() {
+            let _ = answer.send(Err("the job has ended".to_owned()));
+        }
+    }
+}
+
+/// Puts a checkpoint into the log. When nobody can know whether it is there, the job ends: the next
+/// attempt reads it in the log.
+async fn log(
+    attempt: &Mutex<Attempt>,
+    job: &Job,
+    checkpoint: Epoch,
+    manifest: &ObjectRef,
+) -> Option<Event> {
+    let logged = attempt.lock().await.commit(checkpoint.0, manifest).await;
+    match logged {
+        Ok(completed) => Some(Event::Logged(Ok(completed))),
+        Err(error @ CommitError::Declined { .. }) => {
+            Some(Event::Logged(Err(Error::state(error).sentence())))
+        }
+        Err(error) => {
+            job.fail(Error::state(error));
+            None
+        }
+    }
+}
+
+/// Makes results visible, one after the other, each tried several times.
+async fn commit(
+    mut waiting: Vec<Box<dyn Committable>>,
+    offload: &dyn Offload,
+    storage: &Storage,
+) -> Result<()> {
+    let mut tries = 1;
+    loop {
+        let (rest, failed) = offload
+            .run(move || {
+                let mut failed = None;
+                waiting.retain_mut(|committable| {
+                    if failed.is_none() {
+                        failed = committable.commit().err();
+                    }
+                    failed.is_some()
+                });
+                (waiting, failed)
+            })
+            .await?;
+        waiting = rest;
+        match failed {
+            None => return Ok(()),
+            Some(error) if tries == COMMIT_TRIES => return Err(error),
+            Some(error) => tracing::warn!(error = %error.sentence(), "a commit failed, again"),
+        }
+        storage.pace().sleep(COMMIT_PAUSE * (1 << tries)).await;
+        tries += 1;
+    }
+}
