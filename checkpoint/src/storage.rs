@@ -1,0 +1,419 @@
+//! Objects that are written once, checked when they are read, and kept in any store.
+//!
+//! ```text
+//! put(path, bytes) --> tries, with pauses --> ObjectRef { path, bytes, checksum }   in a manifest
+//! get(&ObjectRef)  --> tries, with pauses --> length and checksum compared --> bytes
+//! write(path, value) / read(path)             the same for objects that describe themselves
+//! create(path, ..)                            written only if nothing is there yet
+//! ```
+//!
+//! **Invariants**
+//! - *Checked*: no byte that was read is handed on before its checksum was compared
+//!   ([`Storage::get`], `storage/seal.rs`).
+//! - *Durable*: a write that returned survives a power cut; on a local disk the file and its folder
+//!   are flushed first (`storage/local.rs`).
+//! - *Once*: no path is ever written with two different contents, so that a write that is repeated
+//!   or arrives late changes nothing. Paths carry the number of the attempt for that reason.
+//!
+//! **Cost**: an object is held in memory while it is written; one above 16 MiB goes in parts of
+//! 8 MiB, four at a time, and appears as a whole or not at all.
+
+mod local;
+mod open;
+mod pace;
+#[cfg(feature = "s3")]
+mod s3;
+mod seal;
+
+pub use pace::{Pace, Retry, TokioPace};
+pub(crate) use seal::{Kind, seal, unseal};
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::{Either, select};
+use futures_util::{StreamExt, TryStreamExt};
+use object_store::path::{Path, PathPart};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::error::{Doing, StorageError};
+
+/// The size from which an object is written in parts.
+const WHOLE_BYTES_MAX: usize = 16 << 20;
+const PART_BYTES: usize = 8 << 20;
+/// How many parts of one object are on their way at once.
+const PARTS_AT_ONCE: usize = 4;
+
+/// An object in a storage: where it is and how to know it again.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ObjectRef {
+    /// The path below the address of the storage.
+    pub path: String,
+    /// The length in bytes.
+    pub bytes: u64,
+    /// The xxh3 of the content.
+    pub checksum: u64,
+}
+
+impl ObjectRef {
+    /// Returns the reference to an object with this content.
+    #[must_use]
+    pub fn of(path: impl Into<String>, content: &[u8]) -> Self {
+        let bytes = content.len() as u64;
+        ObjectRef { path: path.into(), bytes, checksum: xxh3_64(content) }
+    }
+
+    fn verify(&self, content: &[u8]) -> Result<(), StorageError> {
+        self.verify_length(content.len() as u64)?;
+        let (expected, found) = (self.checksum, xxh3_64(content));
+        if expected != found {
+            let path = self.path.clone();
+            return Err(StorageError::Checksum { path, expected, found });
+        }
+        Ok(())
+    }
+
+    fn verify_length(&self, found: u64) -> Result<(), StorageError> {
+        if self.bytes != found {
+            let path = self.path.clone();
+            return Err(StorageError::Length { path, expected: self.bytes, found });
+        }
+        Ok(())
+    }
+}
+
+/// Where the checkpoints of a job are kept. Cheap to clone.
+#[derive(Clone)]
+pub struct Storage {
+    store: Arc<dyn ObjectStore>,
+    prefix: Path,
+    /// The folder on this machine, if it is one.
+    folder: Option<Arc<PathBuf>>,
+    url: Arc<str>,
+    pace: Arc<dyn Pace>,
+    retry: Retry,
+}
+
+impl fmt::Debug for Storage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Storage").field(&self.url).finish()
+    }
+}
+
+impl fmt::Display for Storage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.url)
+    }
+}
+
+impl Storage {
+    /// Opens the storage at an address; on a disk the folder is made if it is not there.
+    ///
+    /// - `url`: a path, `file:///path`, `s3://bucket/prefix` or `memory://`, which is empty each
+    ///   time. Credentials and endpoint of S3 are taken from the usual environment variables
+    ///   (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`, `AWS_ENDPOINT_URL`, ...).
+    ///
+    /// # Errors
+    /// If the address is not one of these, the folder cannot be made, or the program was compiled
+    /// without the feature `s3`.
+    pub fn open(url: &str) -> Result<Self, StorageError> {
+        open::open(url, open::Folder::Made)
+    }
+
+    /// Opens the storage at an address, where a folder of this machine has to be there already.
+    ///
+    /// # Errors
+    /// As [`Storage::open`], and if there is no such folder.
+    pub fn open_existing(url: &str) -> Result<Self, StorageError> {
+        open::open(url, open::Folder::Existing)
+    }
+
+    /// Returns the storage below `prefix` in a store that the caller brings.
+    ///
+    /// # Errors
+    /// If the prefix is not a path of such a store.
+    pub fn of(store: Arc<dyn ObjectStore>, prefix: &str) -> Result<Self, StorageError> {
+        let prefix = Path::parse(prefix).map_err(|error| StorageError::Url {
+            url: prefix.into(),
+            problem: "not a path in an object store".into(),
+            source: Some(error.into()),
+        })?;
+        let url = format!("{store}/{prefix}").into();
+        let (pace, retry) = (Arc::new(TokioPace), Retry::default());
+        Ok(Storage { store, prefix, folder: None, url, pace, retry })
+    }
+
+    /// Waits and draws by another pace than that of the real world.
+    #[must_use]
+    pub fn with_pace(self, pace: Arc<dyn Pace>) -> Self {
+        Storage { pace, ..self }
+    }
+
+    /// Tries more or less often than usual.
+    #[must_use]
+    pub fn with_retry(self, retry: Retry) -> Self {
+        Storage { retry, ..self }
+    }
+
+    pub(crate) fn pace(&self) -> &dyn Pace {
+        &*self.pace
+    }
+
+    /// Writes an object, replacing what may be there.
+    ///
+    /// # Errors
+    /// If the store did not take it.
+    pub async fn put(
+        &self,
+        path: &str,
+        content: impl Into<Bytes>,
+    ) -> Result<ObjectRef, StorageError> {
+        let content = content.into();
+        let object = ObjectRef::of(path, &content);
+        let to = self.location(path)?;
+        self.tried(path, Doing::Write, || async {
+            if content.len() > WHOLE_BYTES_MAX {
+                self.put_in_parts(&to, &content).await
+            } else {
+                self.store.put(&to, content.clone().into()).await.map(drop)
+            }
+        })
+        .await?;
+        Ok(object)
+    }
+
+    /// Reads an object and compares it with what was written.
+    ///
+    /// # Errors
+    /// If it is missing, damaged or cannot be read; the error names it.
+    pub async fn get(&self, object: &ObjectRef) -> Result<Bytes, StorageError> {
+        let content = self.fetch(&object.path).await?;
+        object.verify(&content)?;
+        Ok(content)
+    }
+
+    /// Checks that an object is there and has its length, without reading it.
+    ///
+    /// # Errors
+    /// If it is missing, has another length or cannot be reached.
+    pub async fn check(&self, object: &ObjectRef) -> Result<(), StorageError> {
+        let at = self.location(&object.path)?;
+        let meta = self.tried(&object.path, Doing::Read, || self.store.head(&at)).await?;
+        object.verify_length(meta.size)
+    }
+
+    /// Returns whether there is an object at a path.
+    ///
+    /// # Errors
+    /// If the store does not say.
+    pub async fn exists(&self, path: &str) -> Result<bool, StorageError> {
+        let at = self.location(path)?;
+        match self.tried(path, Doing::Read, || self.store.head(&at)).await {
+            Ok(_) => Ok(true),
+            Err(StorageError::Missing { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes an object that describes itself.
+    pub(crate) async fn write<T: Serialize>(
+        &self,
+        path: &str,
+        kind: Kind,
+        value: &T,
+    ) -> Result<ObjectRef, StorageError> {
+        self.put(path, seal(path, kind, value)?).await
+    }
+
+    /// Reads an object that describes itself.
+    pub(crate) async fn read<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        kind: Kind,
+    ) -> Result<T, StorageError> {
+        unseal(path, kind, &self.fetch(path).await?)
+    }
+
+    /// Writes an object if there is none at its path, and returns whether there was none. When a
+    /// try fails after it was done, the next one finds it: `false` may mean our own.
+    pub(crate) async fn create(&self, path: &str, content: Bytes) -> Result<bool, StorageError> {
+        let at = self.location(path)?;
+        let made = self.tried(path, Doing::Write, || async {
+            match self.store.put_opts(&at, content.clone().into(), PutMode::Create.into()).await {
+                Ok(_) => Ok(true),
+                Err(
+                    object_store::Error::AlreadyExists { .. }
+                    | object_store::Error::Precondition { .. },
+                ) => Ok(false),
+                Err(error) => Err(error),
+            }
+        });
+        made.await
+    }
+
+    /// Returns the paths below a folder, in order.
+    ///
+    /// # Errors
+    /// If the store does not list them.
+    pub async fn list(&self, folder: &str) -> Result<Vec<String>, StorageError> {
+        let below = self.location(folder)?;
+        let found: Vec<ObjectMeta> =
+            self.tried(folder, Doing::List, || self.store.list(Some(&below)).try_collect()).await?;
+        let mut paths: Vec<String> =
+            found.iter().filter_map(|meta| self.path_of(&meta.location)).collect();
+        paths.sort_unstable();
+        Ok(paths)
+    }
+
+    /// Deletes objects; one that is not there counts as deleted.
+    ///
+    /// # Errors
+    /// The first of the errors; what could be deleted is deleted.
+    pub async fn delete(&self, paths: &[String]) -> Result<(), StorageError> {
+        let mut failed = None;
+        let mut deletions = futures_util::stream::iter(paths)
+            .map(|path| self.delete_one(path))
+            .buffer_unordered(16);
+        while let Some(deleted) = deletions.next().await {
+            failed = failed.or(deleted.err());
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    async fn delete_one(&self, path: &str) -> Result<(), StorageError> {
+        let at = self.location(path)?;
+        match self.tried(path, Doing::Delete, || self.store.delete(&at)).await {
+            Err(StorageError::Missing { .. }) => Ok(()),
+            deleted => deleted,
+        }
+    }
+
+    /// Deletes what killed processes have left unfinished in folders of this machine.
+    pub(crate) fn clear_unfinished(&self, folders: &[&str]) -> Result<(), StorageError> {
+        let Some(root) = &self.folder else {
+            return Ok(());
+        };
+        for folder in folders {
+            let folder = root.join(folder);
+            local::clear_unfinished(&folder)
+                .map_err(|source| StorageError::Folder { folder, source })?;
+        }
+        Ok(())
+    }
+
+    async fn fetch(&self, path: &str) -> Result<Bytes, StorageError> {
+        let at = self.location(path)?;
+        self.tried(path, Doing::Read, || async { self.store.get(&at).await?.bytes().await }).await
+    }
+
+    async fn put_in_parts(&self, to: &Path, content: &Bytes) -> object_store::Result<()> {
+        let mut upload = self.store.put_multipart(to).await?;
+        let mut parts = Vec::new();
+        for start in (0..content.len()).step_by(PART_BYTES) {
+            let end = content.len().min(start + PART_BYTES);
+            parts.push(upload.put_part(content.slice(start..end).into()));
+        }
+        let written = futures_util::stream::iter(parts)
+            .buffer_unordered(PARTS_AT_ONCE)
+            .try_collect::<Vec<()>>()
+            .await;
+        if let Err(error) = written {
+            // Parts that stay behind cost space, no more: the store or its operator clears them.
+            if let Err(left) = upload.abort().await {
+                tracing::warn!(path = %to, error = %left, "parts of a failed upload stay behind");
+            }
+            return Err(error);
+        }
+        upload.complete().await.map(drop)
+    }
+
+    /// Does something until it is done, refused, or was tried often enough.
+    async fn tried<T, F>(
+        &self,
+        path: &str,
+        doing: Doing,
+        once: impl Fn() -> F,
+    ) -> Result<T, StorageError>
+    where
+        F: Future<Output = object_store::Result<T>>,
+    {
+        let mut tries = 1;
+        loop {
+            let answer = std::pin::pin!(once());
+            let failed = match select(answer, self.pace.sleep(self.retry.timeout)).await {
+                Either::Left((Ok(value), _)) => return Ok(value),
+                Either::Left((Err(source), _)) => Some(source),
+                Either::Right(((), _)) => None,
+            };
+            // A write that was tried before may have happened, or happen yet, although it is now
+            // refused.
+            let certain = doing != Doing::Write || tries == 1;
+            let failed = match failed {
+                Some(object_store::Error::NotFound { .. }) if doing != Doing::Write => {
+                    return Err(StorageError::Missing { path: path.into() });
+                }
+                Some(source) if certain && is_refusal(&source) => {
+                    return Err(StorageError::Refused { path: path.into(), doing, source });
+                }
+                failed => failed,
+            };
+            if tries >= self.retry.tries || failed.as_ref().is_some_and(is_refusal) {
+                return Err(StorageError::Unavailable {
+                    path: path.into(),
+                    doing,
+                    tries,
+                    source: failed,
+                });
+            }
+            tracing::debug!(path, %doing, tries, error = ?failed, "the store failed, trying again");
+            self.pace.sleep(self.retry.pause_after(tries)).await;
+            tries += 1;
+        }
+    }
+
+    /// Returns where a path of ours is in the store.
+    fn location(&self, path: &str) -> Result<Path, StorageError> {
+        // Paths are read from manifests: those that lead out of the storage are refused.
+        let below = Path::parse(path).map_err(|error| StorageError::Foreign {
+            path: path.into(),
+            problem: "not a path in an object store".into(),
+            source: Some(error.into()),
+        })?;
+        Ok(self.prefix.parts().chain(below.parts()).collect())
+    }
+
+    /// Returns the path of ours that a location has, if it is below our prefix.
+    fn path_of(&self, location: &Path) -> Option<String> {
+        let parts: Vec<PathPart<'_>> = location.prefix_match(&self.prefix)?.collect();
+        Some(parts.into_iter().collect::<Path>().to_string())
+    }
+}
+
+/// Returns the path of a file of an attempt.
+///
+/// - `name`: any text, such as the uid of an operator; unique within the attempt. Folders in it are
+///   separated by `/`, and what a path cannot hold is encoded.
+#[must_use]
+pub fn file_path(attempt: u64, name: &str) -> String {
+    format!("files/{attempt}/{}", Path::from(name))
+}
+
+/// Returns the path of a part of a savepoint, see [`file_path`].
+pub(crate) fn savepoint_file(name: &str) -> String {
+    format!("files/{}", Path::from(name))
+}
+
+/// Returns whether asking again would be answered in the same way.
+fn is_refusal(error: &object_store::Error) -> bool {
+    use object_store::Error;
+    match error {
+        Error::Generic { source, .. } => local::is_refusal(&**source),
+        Error::JoinError { .. } => false,
+        _ => true,
+    }
+}
