@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use highwater::core::config::{Budget, Config as Engine};
 use highwater::core::record::Batch;
-use highwater::core::sink::{Committable, Sink, Writer};
+use highwater::core::sink::{Committable, Sink, Writer, WriterContext};
+use highwater::core::time::Epoch;
 use highwater::core::source::{Boundedness, Poll, Reader, Source};
 use highwater::operators::environment::execute;
 use highwater::prelude::*;
@@ -67,7 +68,7 @@ impl Reader for Trickle {
 struct Written(Arc<AtomicU64>);
 
 impl Sink<u64> for Written {
-    fn open(&self, _: usize, _: usize) -> Result<Box<dyn Writer<u64>>> {
+    fn open(&self, _: WriterContext) -> Result<Box<dyn Writer<u64>>> {
         Ok(Box::new(self.clone()))
     }
 }
@@ -79,8 +80,8 @@ impl Writer<u64> for Written {
         Ok(())
     }
 
-    fn pre_commit(&mut self) -> Result<Option<Box<dyn Committable>>> {
-        Ok(None)
+    fn pre_commit(&mut self, _: Epoch) -> Result<Vec<Box<dyn Committable>>> {
+        Ok(Vec::new())
     }
 }
 

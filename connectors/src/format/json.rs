@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use highwater_core::error::Result;
 use highwater_core::record::{Batch, Data, Record};
-use highwater_core::sink::{Sink, Writer};
+use highwater_core::sink::{Sink, Writer, WriterContext};
 use highwater_core::source::{Boundedness, Poll, Reader, Source};
 use highwater_core::time::NO_EVENT_TIME;
 
@@ -28,13 +28,15 @@ const BUFFER_BYTES: usize = 64 * 1024;
 /// ```
 /// use highwater_connectors::format::json::JsonLines;
 /// use highwater_core::record::Record;
-/// use highwater_core::sink::Sink;
+/// use highwater_core::sink::{Sink, WriterContext};
 /// use highwater_core::source::{Poll, Reader, Source};
+/// use highwater_core::time::Epoch;
 ///
 /// let dir = tempfile::tempdir().unwrap();
-/// let mut writer = JsonLines::to(dir.path()).open(0, 1)?;
+/// let mut writer = JsonLines::to(dir.path()).open(WriterContext::new(0, 1))?;
 /// writer.write(&mut vec![Record::new(0, ("JFK", 3)), Record::new(1, ("LGA", 5))])?;
-/// if let Some(mut results) = writer.pre_commit()? {
+/// for mut results in writer.pre_commit(Epoch(0))? {
+///     results.prepare()?;
 ///     results.commit()?;
 /// }
 /// let text = std::fs::read_to_string(dir.path().join("part-00000.jsonl")).unwrap();
@@ -153,8 +155,8 @@ impl JsonSink {
 }
 
 impl<T: Data + Serialize> Sink<T> for JsonSink {
-    fn open(&self, worker: usize, workers: usize) -> Result<Box<dyn Writer<T>>> {
-        Ok(Box::new(self.files.open(JsonFormat, worker, workers)?))
+    fn open(&self, context: WriterContext) -> Result<Box<dyn Writer<T>>> {
+        Ok(Box::new(self.files.open(JsonFormat, context)?))
     }
 }
 
@@ -250,7 +252,7 @@ mod tests {
     #[test]
     fn a_row_that_is_no_json_is_an_error_of_the_program() {
         let dir = tempfile::tempdir().unwrap();
-        let mut writer = JsonLines::to(dir.path()).open(0, 1).unwrap();
+        let mut writer = JsonLines::to(dir.path()).open(WriterContext::new(0, 1)).unwrap();
         let keyed_by_list = std::collections::BTreeMap::from([(vec![1], 2)]);
         let error = writer.write(&mut vec![Record::new(0, keyed_by_list)]).unwrap_err();
         assert!(error.sentence().contains("key must be a string"), "{}", error.sentence());
