@@ -263,10 +263,19 @@ impl Source for Broken {
     fn open(&self, split: &u64) -> Result<BrokenReader> {
         Ok(BrokenReader(*split))
     }
+
+    fn resume(&self, _: &u64, offset: &u64) -> Result<BrokenReader> {
+        Ok(BrokenReader(*offset))
+    }
 }
 
 impl Reader for BrokenReader {
     type Item = u64;
+    type Offset = u64;
+
+    fn offset(&self) -> u64 {
+        self.0
+    }
 
     fn poll(&mut self, out: &mut Batch<u64>, limit: usize) -> Result<Poll> {
         for _ in 0..limit {

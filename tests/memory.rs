@@ -55,10 +55,19 @@ impl Source for Endless {
     fn open(&self, split: &u64) -> Result<EndlessReader> {
         Ok(EndlessReader(*split, self.end))
     }
+
+    fn resume(&self, _: &u64, offset: &u64) -> Result<EndlessReader> {
+        Ok(EndlessReader(*offset, self.end))
+    }
 }
 
 impl Reader for EndlessReader {
     type Item = u64;
+    type Offset = u64;
+
+    fn offset(&self) -> u64 {
+        self.0
+    }
 
     fn poll(&mut self, out: &mut Batch<u64>, limit: usize) -> Result<Poll> {
         if Instant::now() >= self.1 {

@@ -44,10 +44,20 @@ impl Source for Trickle {
     fn open(&self, (): &()) -> Result<Trickle> {
         Ok(self.clone())
     }
+
+    fn resume(&self, (): &(), given: &u64) -> Result<Trickle> {
+        self.written.store(*given, Ordering::SeqCst);
+        Ok(Trickle { given: *given, ..self.clone() })
+    }
 }
 
 impl Reader for Trickle {
     type Item = u64;
+    type Offset = u64;
+
+    fn offset(&self) -> u64 {
+        self.given
+    }
 
     fn poll(&mut self, out: &mut Batch<u64>, _: usize) -> Result<Poll> {
         let waiting = self.given - self.written.load(Ordering::SeqCst);

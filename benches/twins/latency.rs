@@ -212,10 +212,19 @@ impl Source for Paced {
     fn open(&self, worker: &usize) -> Result<Share> {
         Ok(Share::new(self.0, *worker))
     }
+
+    fn resume(&self, _: &usize, next: &u64) -> Result<Share> {
+        Ok(Share { load: self.0, next: *next })
+    }
 }
 
 impl Reader for Share {
     type Item = Passage;
+    type Offset = u64;
+
+    fn offset(&self) -> u64 {
+        self.next
+    }
 
     fn poll(&mut self, out: &mut Batch<Passage>, limit: usize) -> Result<Poll> {
         let due = self.due(limit);

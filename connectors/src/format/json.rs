@@ -17,6 +17,7 @@ use highwater_core::time::NO_EVENT_TIME;
 use crate::file::{self, FileSplit};
 use crate::format::Malformed;
 use crate::lines::Lines;
+use crate::offset::FileOffset;
 use crate::part_file::{PartFiles, RowError, RowFormat};
 
 /// How many bytes are collected before they are written to the file.
@@ -96,6 +97,10 @@ impl<T: Data + DeserializeOwned> Source for JsonSource<T> {
     fn open(&self, split: &FileSplit) -> Result<JsonReader<T>> {
         Ok(JsonReader { lines: Lines::open(split)?, item: PhantomData })
     }
+
+    fn resume(&self, split: &FileSplit, offset: &FileOffset) -> Result<JsonReader<T>> {
+        Ok(JsonReader { lines: Lines::resume(split, offset)?, item: PhantomData })
+    }
 }
 
 /// Reads one file of JSON Lines.
@@ -106,6 +111,11 @@ pub struct JsonReader<T> {
 
 impl<T: Data + DeserializeOwned> Reader for JsonReader<T> {
     type Item = T;
+    type Offset = FileOffset;
+
+    fn offset(&self) -> FileOffset {
+        self.lines.offset()
+    }
 
     fn poll(&mut self, out: &mut Batch<T>, limit: usize) -> Result<Poll> {
         for _ in 0..limit {
