@@ -174,7 +174,10 @@ fn a_name_that_would_be_hidden_or_elsewhere_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     for name in ["", ".part", "_part", "../part"] {
         let sink = JsonLines::to(dir.path()).named(name);
-        assert!(matches!(Sink::<Row>::open(&sink, WriterContext::new(0, 1)), Err(Error::Option { .. })), "{name}");
+        assert!(
+            matches!(Sink::<Row>::open(&sink, WriterContext::new(0, 1)), Err(Error::Option { .. })),
+            "{name}"
+        );
     }
 }
 
