@@ -13,9 +13,10 @@ use std::time::Duration;
 
 use highwater::core::config::{Config as Engine, Mode};
 use highwater::core::record::Batch;
-use highwater::core::sink::{Committable, Sink, Writer};
+use highwater::core::sink::{Committable, Sink, Writer, WriterContext};
 use highwater::core::source::{Boundedness, Poll, Reader, Source};
 use highwater::core::store::{Family, FrozenStore, Store, Stores, Visit};
+use highwater::core::time::Epoch;
 use highwater::operators::environment::execute;
 use highwater::prelude::*;
 use highwater_sim::within;
@@ -139,6 +140,7 @@ enum At {
     PanicInWrite,
     Write,
     PreCommit,
+    Prepare,
     Commit,
 }
 
@@ -149,7 +151,7 @@ struct Failing {
 }
 
 impl Sink<u64> for Failing {
-    fn open(&self, _worker: usize, _workers: usize) -> Result<Box<dyn Writer<u64>>> {
+    fn open(&self, _: WriterContext) -> Result<Box<dyn Writer<u64>>> {
         Ok(Box::new(self.clone()))
     }
 }
@@ -166,15 +168,22 @@ impl Writer<u64> for Failing {
         Ok(())
     }
 
-    fn pre_commit(&mut self) -> Result<Option<Box<dyn Committable>>> {
+    fn pre_commit(&mut self, _: Epoch) -> Result<Vec<Box<dyn Committable>>> {
         match self.at {
             At::PreCommit => Err(Error::program("disk full")),
-            _ => Ok(Some(Box::new(self.clone()))),
+            _ => Ok(vec![Box::new(self.clone())]),
         }
     }
 }
 
 impl Committable for Failing {
+    fn prepare(&mut self) -> Result<String> {
+        match self.at {
+            At::Prepare => Err(Error::program("disk full")),
+            _ => Ok(String::new()),
+        }
+    }
+
     fn commit(&mut self) -> Result<()> {
         Err(Error::program("disk full"))
     }
@@ -208,7 +217,7 @@ fn an_error_of_a_sink_ends_the_job_with_its_name_and_cause() {
 
 #[test]
 fn an_error_before_the_commit_shows_nothing_and_aborts_the_other_workers() {
-    for at in [At::PreCommit, At::Commit] {
+    for at in [At::PreCommit, At::Prepare, At::Commit] {
         let aborted = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&aborted);
         let errors = failures("a sink that cannot commit", move |env, _| {
@@ -219,8 +228,13 @@ fn an_error_before_the_commit_shows_nothing_and_aborts_the_other_workers() {
         });
         assert!(errors.iter().all(|error| error.sentence().ends_with("disk full")), "{errors:?}");
         // The first commit fails, so that those of the other 0 to 3 workers are taken back.
-        let expected = if at == At::Commit { 1 + 2 + 3 } else { 0 };
-        assert_eq!(aborted.load(Ordering::SeqCst), expected);
+        let expected = match at {
+            At::Commit => 1 + 2 + 3..=1 + 2 + 3,
+            // How many get that far before the job stops is open, but each of them aborts.
+            At::Prepare => 3..=1 + 2 + 4,
+            _ => 0..=0,
+        };
+        assert!(expected.contains(&aborted.load(Ordering::SeqCst)), "{aborted:?}");
     }
 }
 
@@ -249,10 +263,19 @@ impl Source for Broken {
     fn open(&self, split: &u64) -> Result<BrokenReader> {
         Ok(BrokenReader(*split))
     }
+
+    fn resume(&self, _: &u64, offset: &u64) -> Result<BrokenReader> {
+        Ok(BrokenReader(*offset))
+    }
 }
 
 impl Reader for BrokenReader {
     type Item = u64;
+    type Offset = u64;
+
+    fn offset(&self) -> u64 {
+        self.0
+    }
 
     fn poll(&mut self, out: &mut Batch<u64>, limit: usize) -> Result<Poll> {
         for _ in 0..limit {

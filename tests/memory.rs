@@ -17,8 +17,9 @@ use std::time::{Duration, Instant};
 use highwater::core::config::Config as Engine;
 use highwater::core::key::{KeyGroups, default_max_parallelism, stable_hash};
 use highwater::core::record::Batch;
-use highwater::core::sink::{Committable, Sink, Writer};
+use highwater::core::sink::{Committable, Sink, Writer, WriterContext};
 use highwater::core::source::{Boundedness, Poll, Reader, Source};
+use highwater::core::time::Epoch;
 use highwater::operators::environment::execute;
 use highwater::prelude::*;
 use highwater_sim::{Happening, Item, Pace, Random, Run, Scripted, World, within};
@@ -54,10 +55,19 @@ impl Source for Endless {
     fn open(&self, split: &u64) -> Result<EndlessReader> {
         Ok(EndlessReader(*split, self.end))
     }
+
+    fn resume(&self, _: &u64, offset: &u64) -> Result<EndlessReader> {
+        Ok(EndlessReader(*offset, self.end))
+    }
 }
 
 impl Reader for EndlessReader {
     type Item = u64;
+    type Offset = u64;
+
+    fn offset(&self) -> u64 {
+        self.0
+    }
 
     fn poll(&mut self, out: &mut Batch<u64>, limit: usize) -> Result<Poll> {
         if Instant::now() >= self.1 {
@@ -78,8 +88,8 @@ struct Slow {
 }
 
 impl Sink<(u64, u64)> for Slow {
-    fn open(&self, worker: usize, _workers: usize) -> Result<Box<dyn Writer<(u64, u64)>>> {
-        let sleep = if worker == 0 { self.sleep } else { Duration::ZERO };
+    fn open(&self, context: WriterContext) -> Result<Box<dyn Writer<(u64, u64)>>> {
+        let sleep = if context.worker == 0 { self.sleep } else { Duration::ZERO };
         Ok(Box::new(Slow { sleep, ..self.clone() }))
     }
 }
@@ -92,8 +102,8 @@ impl Writer<(u64, u64)> for Slow {
         Ok(())
     }
 
-    fn pre_commit(&mut self) -> Result<Option<Box<dyn Committable>>> {
-        Ok(None)
+    fn pre_commit(&mut self, _: Epoch) -> Result<Vec<Box<dyn Committable>>> {
+        Ok(Vec::new())
     }
 }
 

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use highwater::core::config::{Budget, Config as Engine};
 use highwater::core::record::Batch;
-use highwater::core::sink::{Committable, Sink, Writer};
+use highwater::core::sink::{Committable, Sink, Writer, WriterContext};
 use highwater::core::source::{Boundedness, Poll, Reader, Source};
+use highwater::core::time::Epoch;
 use highwater::operators::environment::execute;
 use highwater::prelude::*;
 use highwater_sim::within;
@@ -43,10 +44,20 @@ impl Source for Trickle {
     fn open(&self, (): &()) -> Result<Trickle> {
         Ok(self.clone())
     }
+
+    fn resume(&self, (): &(), given: &u64) -> Result<Trickle> {
+        self.written.store(*given, Ordering::SeqCst);
+        Ok(Trickle { given: *given, ..self.clone() })
+    }
 }
 
 impl Reader for Trickle {
     type Item = u64;
+    type Offset = u64;
+
+    fn offset(&self) -> u64 {
+        self.given
+    }
 
     fn poll(&mut self, out: &mut Batch<u64>, _: usize) -> Result<Poll> {
         let waiting = self.given - self.written.load(Ordering::SeqCst);
@@ -67,7 +78,7 @@ impl Reader for Trickle {
 struct Written(Arc<AtomicU64>);
 
 impl Sink<u64> for Written {
-    fn open(&self, _: usize, _: usize) -> Result<Box<dyn Writer<u64>>> {
+    fn open(&self, _: WriterContext) -> Result<Box<dyn Writer<u64>>> {
         Ok(Box::new(self.clone()))
     }
 }
@@ -79,8 +90,8 @@ impl Writer<u64> for Written {
         Ok(())
     }
 
-    fn pre_commit(&mut self) -> Result<Option<Box<dyn Committable>>> {
-        Ok(None)
+    fn pre_commit(&mut self, _: Epoch) -> Result<Vec<Box<dyn Committable>>> {
+        Ok(Vec::new())
     }
 }
 

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use highwater::core::clock::Clock;
 use highwater::core::metrics::{OperatorMetrics, Role};
 use highwater::core::record::Batch;
-use highwater::core::sink::{Committable, Sink, Writer};
+use highwater::core::sink::{Committable, Sink, Writer, WriterContext};
 use highwater::core::source::{Boundedness, Poll, Reader, Source};
 use highwater::core::time::{Epoch, Time};
 use highwater::core::witness::Witness;
@@ -212,10 +212,19 @@ impl Source for Paced {
     fn open(&self, worker: &usize) -> Result<Share> {
         Ok(Share::new(self.0, *worker))
     }
+
+    fn resume(&self, _: &usize, next: &u64) -> Result<Share> {
+        Ok(Share { load: self.0, next: *next })
+    }
 }
 
 impl Reader for Share {
     type Item = Passage;
+    type Offset = u64;
+
+    fn offset(&self) -> u64 {
+        self.next
+    }
 
     fn poll(&mut self, out: &mut Batch<Passage>, limit: usize) -> Result<Poll> {
         let due = self.due(limit);
@@ -254,7 +263,7 @@ struct Measure {
 }
 
 impl Sink<Passage> for Measure {
-    fn open(&self, _: usize, _: usize) -> Result<Box<dyn Writer<Passage>>> {
+    fn open(&self, _: WriterContext) -> Result<Box<dyn Writer<Passage>>> {
         let watch = Watch::new(self.load);
         Ok(Box::new(Measuring { watch, arrived: Arc::clone(&self.arrived) }))
     }
@@ -271,9 +280,9 @@ impl Writer<Passage> for Measuring {
         Ok(())
     }
 
-    fn pre_commit(&mut self) -> Result<Option<Box<dyn Committable>>> {
+    fn pre_commit(&mut self, _: Epoch) -> Result<Vec<Box<dyn Committable>>> {
         self.arrived.lock().expect("no panic").add(&mut self.watch.arrived);
-        Ok(None)
+        Ok(Vec::new())
     }
 }
 

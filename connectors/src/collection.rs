@@ -6,7 +6,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use highwater_core::error::Result;
+use highwater_core::error::{Error, Result};
 use highwater_core::record::{Batch, Data, Record};
 use highwater_core::source::{Boundedness, Poll, Reader, Source};
 use highwater_core::time::{EventTime, NO_EVENT_TIME};
@@ -63,7 +63,16 @@ impl<T: Data + Send + Sync> Source for Collection<T> {
     }
 
     fn open(&self, split: &Self::Split) -> Result<Self::Reader> {
-        Ok(CollectionReader { records: Arc::clone(&self.records), rest: split.clone() })
+        let (records, rest) = (Arc::clone(&self.records), split.clone());
+        if records.get(rest.clone()).is_none() {
+            let count = records.len();
+            return Err(Error::program(format!("the collection has {count} values, not {rest:?}")));
+        }
+        Ok(CollectionReader { records, rest })
+    }
+
+    fn resume(&self, split: &Self::Split, offset: &usize) -> Result<Self::Reader> {
+        self.open(&(*offset..split.end))
     }
 }
 
@@ -77,6 +86,11 @@ pub struct CollectionReader<T> {
 
 impl<T: Data> Reader for CollectionReader<T> {
     type Item = T;
+    type Offset = usize;
+
+    fn offset(&self) -> usize {
+        self.rest.start
+    }
 
     fn poll(&mut self, out: &mut Batch<T>, limit: usize) -> Result<Poll> {
         let stop = self.rest.start.saturating_add(limit).min(self.rest.end);

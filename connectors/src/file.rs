@@ -8,14 +8,18 @@
 //! subfolders, and without names that begin with `.` or `_`, which by custom hide unfinished or
 //! auxiliary files. Each file is one split.
 //!
+//! A reader that goes on in a plain file seeks; in a compressed file it decompresses everything before
+//! its place once more and throws it away.
+//!
 //! Several gzip members or zstd frames in one file are read as one. A compressed file that is cut
 //! off or damaged is an error that names the file and the line reached, never a short result.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, Cursor, Read};
+use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
+use serde::{Deserialize, Serialize};
 
 use highwater_core::error::{Error, Result};
 
@@ -30,7 +34,7 @@ const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 const ZSTD_SKIPPABLE_TAIL: [u8; 3] = [0x2a, 0x4d, 0x18];
 
 /// One file of a file source.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileSplit {
     path: PathBuf,
 }
@@ -121,6 +125,33 @@ impl Input {
         Ok(Input { path: path.to_owned(), compression, bytes })
     }
 
+    /// Opens a file behind its first `bytes` bytes, counted after decompression.
+    ///
+    /// Takes no time in a plain file; a compressed one is decompressed up to there, and a pipe read.
+    pub(crate) fn open_at(path: &Path, bytes: u64) -> Result<Self> {
+        let mut input = Input::open(path)?;
+        let about = fs::metadata(path).map_err(|e| Error::io("open", path, e))?;
+        let found = if input.compression.is_none() && about.is_file() {
+            let failed = |e| Error::io("seek", path, e);
+            let mut file = File::open(path).map_err(failed)?;
+            file.seek(SeekFrom::Start(bytes)).map_err(failed)?;
+            input.bytes = Box::new(BufReader::with_capacity(BUFFER_BYTES, file));
+            about.len().min(bytes)
+        } else {
+            let copied = io::copy(&mut input.by_ref().take(bytes), &mut io::sink());
+            copied.map_err(|e| input.failure(None, e))?
+        };
+        if found < bytes {
+            return Err(Error::input(path, None, Malformed::Shorter { found, expected: bytes }));
+        }
+        Ok(input)
+    }
+
+    /// Puts bytes before those that have not been read yet.
+    pub(crate) fn prepend(self, bytes: Vec<u8>) -> Self {
+        Input { bytes: Box::new(Cursor::new(bytes).chain(self.bytes)), ..self }
+    }
+
     /// Returns the path of the file.
     pub(crate) fn path(&self) -> &Path {
         &self.path
@@ -128,12 +159,12 @@ impl Input {
 
     /// Returns the error of the job for an error that reading gave.
     ///
-    /// - `line`: the line that had been reached, counted from 1.
-    pub(crate) fn failure(&self, line: u64, source: io::Error) -> Error {
+    /// - `line`: the line that had been reached, counted from 1, if it is known.
+    pub(crate) fn failure(&self, line: Option<u64>, source: io::Error) -> Error {
         match self.compression {
             // Decoders make their errors up, only the system's have a number.
             Some(compression) if source.raw_os_error().is_none() => {
-                Error::input(&self.path, Some(line), Malformed::Compressed { compression, source })
+                Error::input(&self.path, line, Malformed::Compressed { compression, source })
             }
             _ => Error::io("read", &self.path, source),
         }

@@ -24,6 +24,14 @@ pub enum Malformed {
         /// What the decoder said.
         source: io::Error,
     },
+    /// A file ends before the place at which a checkpoint says to go on.
+    #[error("the file has {found} bytes, but {expected} had been read of it before")]
+    Shorter {
+        /// How many bytes it has, after decompression.
+        found: u64,
+        /// How many come before the place.
+        expected: u64,
+    },
     /// Text is not UTF-8.
     #[error("byte {byte} of the line is not valid UTF-8")]
     Encoding {

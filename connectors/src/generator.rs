@@ -14,7 +14,9 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use highwater_core::error::Result;
+use serde::{Deserialize, Serialize};
+
+use highwater_core::error::{Error, Result};
 use highwater_core::record::{Batch, Data, Record};
 use highwater_core::source::{Boundedness, Poll, Reader, Source};
 use highwater_core::time::{EventTime, NO_EVENT_TIME};
@@ -125,11 +127,17 @@ where
     }
 
     fn open(&self, split: &Self::Split) -> Result<Self::Reader> {
-        let start = split.index * split.block;
+        self.resume(split, &(split.index * split.block))
+    }
+
+    fn resume(&self, split: &Self::Split, next: &u64) -> Result<Self::Reader> {
+        let in_block = next.checked_rem(split.block).filter(|_| split.of > 0).ok_or_else(|| {
+            Error::program(format!("{split:?} is no part of the numbers of a generator"))
+        })?;
         Ok(GeneratorReader {
             record: Arc::clone(&self.record),
-            next: start,
-            block_end: start.saturating_add(split.block),
+            next: *next,
+            block_end: next.saturating_add(split.block - in_block),
             block: split.block,
             // From the end of one block to the start of the next one of this split.
             skip: (split.of - 1) * split.block,
@@ -140,7 +148,7 @@ where
 }
 
 /// Every `of`-th block of numbers, beginning with the block `index`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GeneratorSplit {
     index: u64,
     of: u64,
@@ -164,6 +172,11 @@ where
     F: Fn(u64) -> Record<T> + Send + Sync + 'static,
 {
     type Item = T;
+    type Offset = u64;
+
+    fn offset(&self) -> u64 {
+        self.next
+    }
 
     fn poll(&mut self, out: &mut Batch<T>, limit: usize) -> Result<Poll> {
         let mut left = limit as u64;

@@ -33,6 +33,7 @@ pub mod collection;
 pub mod generator;
 pub mod nexmark;
 pub mod file;
+pub mod offset;
 mod lines;
 pub mod format;
 pub mod socket;

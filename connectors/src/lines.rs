@@ -6,6 +6,7 @@ use highwater_core::error::{Error, Result};
 
 use crate::file::{BUFFER_BYTES, FileSplit, Input};
 use crate::format::Malformed;
+use crate::offset::FileOffset;
 
 /// What some editors put before the first character of a UTF-8 text.
 const BYTE_ORDER_MARK: &str = "\u{feff}";
@@ -13,8 +14,8 @@ const BYTE_ORDER_MARK: &str = "\u{feff}";
 /// Reads a file line by line into one buffer.
 pub(crate) struct Lines {
     input: BufReader<Input>,
-    /// The number of the line that was read last, from 1.
-    number: u64,
+    /// Behind the line that was read last.
+    offset: FileOffset,
     /// Reused, so that only a line longer than all before it allocates.
     buffer: Vec<u8>,
 }
@@ -22,35 +23,51 @@ pub(crate) struct Lines {
 impl Lines {
     /// Opens a file.
     pub(crate) fn open(split: &FileSplit) -> Result<Self> {
-        let input = BufReader::with_capacity(BUFFER_BYTES, Input::open(split.path())?);
-        Ok(Lines { input, number: 0, buffer: Vec::new() })
+        Self::resume(split, &FileOffset::default())
+    }
+
+    /// Opens a file behind the lines before `offset`.
+    pub(crate) fn resume(split: &FileSplit, offset: &FileOffset) -> Result<Self> {
+        let input = match offset.bytes {
+            0 => Input::open(split.path()),
+            bytes => Input::open_at(split.path(), bytes),
+        };
+        let input = BufReader::with_capacity(BUFFER_BYTES, input?);
+        Ok(Lines { input, offset: *offset, buffer: Vec::new() })
+    }
+
+    /// Returns the place behind the line that was read last.
+    pub(crate) fn offset(&self) -> FileOffset {
+        self.offset
     }
 
     /// Returns the next line without its end, `\n` or `\r\n`, and `None` after the last one.
     pub(crate) fn next(&mut self) -> Result<Option<&str>> {
-        self.number += 1;
         self.buffer.clear();
-        let read = self.input.read_until(b'\n', &mut self.buffer);
-        match read {
-            Ok(0) => return Ok(None),
-            Ok(_) => {}
-            Err(error) => return Err(self.input.get_ref().failure(self.number, error)),
+        let read = self.input.read_until(b'\n', &mut self.buffer).map_err(|error| {
+            let line = self.offset.lines + 1;
+            self.input.get_ref().failure(Some(line), error)
+        })?;
+        if read == 0 {
+            return Ok(None);
         }
+        self.offset.bytes += read as u64;
+        self.offset.lines += 1;
         let line = std::str::from_utf8(trim_end(&self.buffer)).map_err(|error| {
             let byte = error.valid_up_to() + 1;
             Error::input(
                 self.input.get_ref().path(),
-                Some(self.number),
+                Some(self.offset.lines),
                 Malformed::Encoding { byte },
             )
         })?;
-        let first = self.number == 1;
+        let first = self.offset.lines == 1;
         Ok(Some(line.strip_prefix(BYTE_ORDER_MARK).filter(|_| first).unwrap_or(line)))
     }
 
     /// Returns an error about the line that was read last.
     pub(crate) fn malformed(&self, cause: Malformed) -> Error {
-        Error::input(self.input.get_ref().path(), Some(self.number), cause)
+        Error::input(self.input.get_ref().path(), Some(self.offset.lines), cause)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Files as output: one a worker, hidden until the job commits.
 //!
 //! ```text
-//! rows --> DIR/.part-00000.csv.x.tmp --pre_commit--> flushed and synced
+//! rows --> DIR/.part-00000.csv.x.tmp --prepare--> flushed and synced
 //!                      |                                   |-- commit --> DIR/part-00000.csv
 //!                      '-- dropped --> gone                '-- abort  --> gone
 //! ```
@@ -31,7 +31,8 @@ use tempfile::TempPath;
 
 use highwater_core::error::{Cause, Error, Result};
 use highwater_core::record::{Batch, Data};
-use highwater_core::sink::{Committable, Writer};
+use highwater_core::sink::{Committable, Writer, WriterContext};
+use highwater_core::time::Epoch;
 
 use crate::file::is_hidden;
 
@@ -86,9 +87,9 @@ impl PartFiles {
     pub(crate) fn open<F: RowFormat>(
         &self,
         format: F,
-        worker: usize,
-        workers: usize,
+        context: WriterContext,
     ) -> Result<PartFile<F>> {
+        let WriterContext { worker, workers, .. } = context;
         self.check_prefix()?;
         fs::create_dir_all(&self.dir).map_err(|e| Error::io("create", &self.dir, e))?;
         if !self.overwrite {
@@ -202,20 +203,18 @@ impl<T: Data + Serialize, F: RowFormat> Writer<T> for PartFile<F> {
         Ok(())
     }
 
-    fn pre_commit(&mut self) -> Result<Option<Box<dyn Committable>>> {
-        let hidden = match self.open.take() {
-            None => None,
-            Some((encoder, hidden)) => {
-                let failed = |e| Error::io("write", self.target(), e);
-                F::finish(encoder).map_err(failed)?.sync_all().map_err(failed)?;
-                Some(hidden)
-            }
-        };
-        if hidden.is_none() && self.old.is_empty() {
-            return Ok(None);
-        }
+    fn pre_commit(&mut self, _: Epoch) -> Result<Vec<Box<dyn Committable>>> {
         let (dir, target) = (self.dir.clone(), self.target());
-        Ok(Some(Box::new(SealedPart { dir, target, hidden, old: std::mem::take(&mut self.old) })))
+        let (mut file, mut hidden) = (None, None);
+        if let Some((encoder, path)) = self.open.take() {
+            file = Some(F::finish(encoder).map_err(|e| Error::io("write", &target, e))?);
+            hidden = Some(path);
+        }
+        if hidden.is_none() && self.old.is_empty() {
+            return Ok(Vec::new());
+        }
+        let old = std::mem::take(&mut self.old);
+        Ok(vec![Box::new(SealedPart { dir, target, file, hidden, old })])
     }
 }
 
@@ -223,6 +222,8 @@ impl<T: Data + Serialize, F: RowFormat> Writer<T> for PartFile<F> {
 struct SealedPart {
     dir: PathBuf,
     target: PathBuf,
+    /// What is still to be synced.
+    file: Option<File>,
     /// `None` when the worker had no rows, or when the file is visible already.
     hidden: Option<TempPath>,
     old: Vec<PathBuf>,
@@ -248,6 +249,13 @@ impl SealedPart {
 }
 
 impl Committable for SealedPart {
+    fn prepare(&mut self) -> Result<String> {
+        if let Some(file) = self.file.take() {
+            file.sync_all().map_err(|e| Error::io("sync", &self.target, e))?;
+        }
+        Ok(self.target.to_string_lossy().into_owned())
+    }
+
     fn commit(&mut self) -> Result<()> {
         self.show()?;
         while let Some(old) = self.old.last() {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use highwater_core::error::{Error, Result};
 use highwater_core::record::{Batch, Data};
-use highwater_core::sink::{Committable, Sink, Writer};
+use highwater_core::sink::{Committable, Sink, Writer, WriterContext};
+use highwater_core::time::Epoch;
 
 /// Writes one value, without the end of the line.
 type Show<T> = dyn Fn(&T, &mut Vec<u8>) -> io::Result<()> + Send + Sync;
@@ -25,10 +26,10 @@ type Show<T> = dyn Fn(&T, &mut Vec<u8>) -> io::Result<()> + Send + Sync;
 /// ```
 /// use highwater_connectors::print::Print;
 /// use highwater_core::record::Record;
-/// use highwater_core::sink::Sink;
+/// use highwater_core::sink::{Sink, WriterContext};
 ///
 /// let sink = Print::with(|delay: &(&str, f64)| format!("{} {:.1}", delay.0, delay.1));
-/// sink.open(0, 1)?.write(&mut vec![Record::new(0, ("JFK", 3.25))])?;
+/// sink.open(WriterContext::new(0, 1))?.write(&mut vec![Record::new(0, ("JFK", 3.25))])?;
 /// # Ok::<(), highwater_core::error::Error>(())
 /// ```
 pub struct Print<T> {
@@ -81,8 +82,8 @@ impl<T> Clone for Print<T> {
 }
 
 impl<T: Data> Sink<T> for Print<T> {
-    fn open(&self, worker: usize, _workers: usize) -> Result<Box<dyn Writer<T>>> {
-        Ok(Box::new(self.printer(worker)))
+    fn open(&self, context: WriterContext) -> Result<Box<dyn Writer<T>>> {
+        Ok(Box::new(self.printer(context.worker)))
     }
 }
 
@@ -120,8 +121,8 @@ impl<T: Data> Writer<T> for Printer<T> {
         self.print(batch, &mut stdout).map_err(|e| Error::io("write", "standard output", e))
     }
 
-    fn pre_commit(&mut self) -> Result<Option<Box<dyn Committable>>> {
-        Ok(None)
+    fn pre_commit(&mut self, _: Epoch) -> Result<Vec<Box<dyn Committable>>> {
+        Ok(Vec::new())
     }
 }
 

@@ -24,8 +24,9 @@ const READ_BYTES: usize = 64 * 1024;
 ///   line end is a line too. The stream ends when the server closes the connection.
 /// - state: the bytes of the line that is not complete yet.
 ///
-/// There is one split, which one worker reads. What was read is gone: a job that is run again does
-/// not see it.
+/// There is one split, which one worker reads. It cannot be replayed: what was read is gone, so a job
+/// that is run again, or goes on from a checkpoint, connects anew and does not see what it had read
+/// since.
 ///
 /// # Nondeterminism
 /// How many lines a poll finds depends on their arrival.
@@ -66,6 +67,13 @@ impl Source for Socket {
             searched: 0,
             line: 0,
         })
+    }
+
+    /// Connects anew.
+    ///
+    /// - `line`: how many lines were read before, from which messages count on.
+    fn resume(&self, split: &(), line: &u64) -> Result<SocketReader> {
+        Ok(SocketReader { line: *line, ..self.open(split)? })
     }
 }
 
@@ -125,6 +133,11 @@ impl SocketReader {
 
 impl Reader for SocketReader {
     type Item = String;
+    type Offset = u64;
+
+    fn offset(&self) -> u64 {
+        self.line
+    }
 
     fn poll(&mut self, out: &mut Batch<String>, limit: usize) -> Result<Poll> {
         let left = limit - self.emit(out, limit)?;

@@ -60,12 +60,17 @@ impl Source for Scripted {
     }
 
     fn open(&self, split: &usize) -> Result<ScriptedReader> {
+        self.resume(split, &0)
+    }
+
+    fn resume(&self, split: &usize, at: &usize) -> Result<ScriptedReader> {
         let seed = match self.pace {
             Pace::Drawn { seed } => seed,
             Pace::Timed { .. } => 0,
         };
-        let random = Random::new(seed ^ (*split as u64) << 32);
-        Ok(ScriptedReader { source: self.clone(), split: *split, at: 0, random })
+        // Chunks and pauses are drawn anew from where the reader goes on.
+        let random = Random::new(seed ^ (*split as u64) << 32 ^ (*at as u64) << 16);
+        Ok(ScriptedReader { source: self.clone(), split: *split, at: *at, random })
     }
 }
 
@@ -117,6 +122,11 @@ impl ScriptedReader {
 
 impl Reader for ScriptedReader {
     type Item = Item;
+    type Offset = usize;
+
+    fn offset(&self) -> usize {
+        self.at
+    }
 
     fn poll(&mut self, out: &mut Batch<Item>, limit: usize) -> Result<Poll> {
         Ok(match self.source.pace.clone() {

@@ -28,8 +28,9 @@ pub use self::source::{CsvReader, CsvSource};
 /// ```
 /// use highwater_connectors::format::csv::CsvFiles;
 /// use highwater_core::record::Record;
-/// use highwater_core::sink::Sink;
+/// use highwater_core::sink::{Sink, WriterContext};
 /// use highwater_core::source::{Poll, Reader, Source};
+/// use highwater_core::time::Epoch;
 ///
 /// #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 /// struct Delay {
@@ -38,11 +39,12 @@ pub use self::source::{CsvReader, CsvSource};
 /// }
 ///
 /// let dir = tempfile::tempdir().unwrap();
-/// let mut writer = CsvFiles::to(dir.path()).with_header().open(0, 1)?;
+/// let mut writer = CsvFiles::to(dir.path()).with_header().open(WriterContext::new(0, 1))?;
 /// let late = Delay { origin: "JFK".to_owned(), minutes: Some(12) };
 /// let lost = Delay { origin: "LGA".to_owned(), minutes: None };
 /// writer.write(&mut vec![Record::new(0, late.clone()), Record::new(0, lost.clone())])?;
-/// if let Some(mut results) = writer.pre_commit()? {
+/// for mut results in writer.pre_commit(Epoch(0))? {
+///     results.prepare()?;
 ///     results.commit()?;
 /// }
 /// let text = std::fs::read_to_string(dir.path().join("part-00000.csv")).unwrap();

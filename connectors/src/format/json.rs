@@ -10,13 +10,14 @@ use serde::de::DeserializeOwned;
 
 use highwater_core::error::Result;
 use highwater_core::record::{Batch, Data, Record};
-use highwater_core::sink::{Sink, Writer};
+use highwater_core::sink::{Sink, Writer, WriterContext};
 use highwater_core::source::{Boundedness, Poll, Reader, Source};
 use highwater_core::time::NO_EVENT_TIME;
 
 use crate::file::{self, FileSplit};
 use crate::format::Malformed;
 use crate::lines::Lines;
+use crate::offset::FileOffset;
 use crate::part_file::{PartFiles, RowError, RowFormat};
 
 /// How many bytes are collected before they are written to the file.
@@ -28,13 +29,15 @@ const BUFFER_BYTES: usize = 64 * 1024;
 /// ```
 /// use highwater_connectors::format::json::JsonLines;
 /// use highwater_core::record::Record;
-/// use highwater_core::sink::Sink;
+/// use highwater_core::sink::{Sink, WriterContext};
 /// use highwater_core::source::{Poll, Reader, Source};
+/// use highwater_core::time::Epoch;
 ///
 /// let dir = tempfile::tempdir().unwrap();
-/// let mut writer = JsonLines::to(dir.path()).open(0, 1)?;
+/// let mut writer = JsonLines::to(dir.path()).open(WriterContext::new(0, 1))?;
 /// writer.write(&mut vec![Record::new(0, ("JFK", 3)), Record::new(1, ("LGA", 5))])?;
-/// if let Some(mut results) = writer.pre_commit()? {
+/// for mut results in writer.pre_commit(Epoch(0))? {
+///     results.prepare()?;
 ///     results.commit()?;
 /// }
 /// let text = std::fs::read_to_string(dir.path().join("part-00000.jsonl")).unwrap();
@@ -94,6 +97,10 @@ impl<T: Data + DeserializeOwned> Source for JsonSource<T> {
     fn open(&self, split: &FileSplit) -> Result<JsonReader<T>> {
         Ok(JsonReader { lines: Lines::open(split)?, item: PhantomData })
     }
+
+    fn resume(&self, split: &FileSplit, offset: &FileOffset) -> Result<JsonReader<T>> {
+        Ok(JsonReader { lines: Lines::resume(split, offset)?, item: PhantomData })
+    }
 }
 
 /// Reads one file of JSON Lines.
@@ -104,6 +111,11 @@ pub struct JsonReader<T> {
 
 impl<T: Data + DeserializeOwned> Reader for JsonReader<T> {
     type Item = T;
+    type Offset = FileOffset;
+
+    fn offset(&self) -> FileOffset {
+        self.lines.offset()
+    }
 
     fn poll(&mut self, out: &mut Batch<T>, limit: usize) -> Result<Poll> {
         for _ in 0..limit {
@@ -153,8 +165,8 @@ impl JsonSink {
 }
 
 impl<T: Data + Serialize> Sink<T> for JsonSink {
-    fn open(&self, worker: usize, workers: usize) -> Result<Box<dyn Writer<T>>> {
-        Ok(Box::new(self.files.open(JsonFormat, worker, workers)?))
+    fn open(&self, context: WriterContext) -> Result<Box<dyn Writer<T>>> {
+        Ok(Box::new(self.files.open(JsonFormat, context)?))
     }
 }
 
@@ -250,7 +262,7 @@ mod tests {
     #[test]
     fn a_row_that_is_no_json_is_an_error_of_the_program() {
         let dir = tempfile::tempdir().unwrap();
-        let mut writer = JsonLines::to(dir.path()).open(0, 1).unwrap();
+        let mut writer = JsonLines::to(dir.path()).open(WriterContext::new(0, 1)).unwrap();
         let keyed_by_list = std::collections::BTreeMap::from([(vec![1], 2)]);
         let error = writer.write(&mut vec![Record::new(0, keyed_by_list)]).unwrap_err();
         assert!(error.sentence().contains("key must be a string"), "{}", error.sentence());

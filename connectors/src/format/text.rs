@@ -9,6 +9,7 @@ use highwater_core::time::NO_EVENT_TIME;
 
 use crate::file::{self, FileSplit};
 use crate::lines::Lines;
+use crate::offset::FileOffset;
 
 /// Text files, plain or compressed.
 ///
@@ -59,6 +60,10 @@ impl Source for TextFiles {
     fn open(&self, split: &FileSplit) -> Result<TextReader> {
         Ok(TextReader { lines: Lines::open(split)? })
     }
+
+    fn resume(&self, split: &FileSplit, offset: &FileOffset) -> Result<TextReader> {
+        Ok(TextReader { lines: Lines::resume(split, offset)? })
+    }
 }
 
 /// Reads the lines of one file.
@@ -68,6 +73,11 @@ pub struct TextReader {
 
 impl Reader for TextReader {
     type Item = String;
+    type Offset = FileOffset;
+
+    fn offset(&self) -> FileOffset {
+        self.lines.offset()
+    }
 
     fn poll(&mut self, out: &mut Batch<String>, limit: usize) -> Result<Poll> {
         for _ in 0..limit {

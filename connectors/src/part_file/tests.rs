@@ -11,11 +11,14 @@ use highwater_core::sink::Sink;
 
 type Row = (u32, &'static str);
 
-/// Writes rows as one worker of two, up to and including the pre-commit.
+/// Writes rows as one worker of two, up to and including the preparation.
 fn write(sink: &CsvSink, worker: usize, rows: &[Row]) -> Option<Box<dyn Committable>> {
-    let mut writer = Sink::<Row>::open(sink, worker, 2).unwrap();
+    let mut writer = Sink::<Row>::open(sink, WriterContext::new(worker, 2)).unwrap();
     writer.write(&mut rows.iter().map(|row| Record::new(0, *row)).collect()).unwrap();
-    writer.pre_commit().unwrap()
+    let mut committables = writer.pre_commit(Epoch(0)).unwrap();
+    committables.iter_mut().for_each(|part| drop(part.prepare().unwrap()));
+    assert!(committables.len() <= 1);
+    committables.pop()
 }
 
 fn names(dir: &Path) -> Vec<String> {
@@ -61,7 +64,7 @@ fn an_abort_and_a_dropped_writer_leave_nothing() {
     let sink = CsvFiles::to(dir.path());
     write(&sink, 0, &[(1, "a")]).unwrap().abort();
     assert!(names(dir.path()).is_empty());
-    let mut writer = Sink::<Row>::open(&sink, 1, 2).unwrap();
+    let mut writer = Sink::<Row>::open(&sink, WriterContext::new(1, 2)).unwrap();
     writer.write(&mut vec![Record::new(0, (1, "a"))]).unwrap();
     assert_eq!(names(dir.path()).len(), 1);
     drop(writer);
@@ -71,7 +74,7 @@ fn an_abort_and_a_dropped_writer_leave_nothing() {
 #[test]
 fn any_visible_file_is_a_result_that_is_not_overwritten() {
     let dir = tempfile::tempdir().unwrap();
-    let open = || Sink::<Row>::open(&CsvFiles::to(dir.path()), 0, 1).map(drop);
+    let open = || Sink::<Row>::open(&CsvFiles::to(dir.path()), WriterContext::new(0, 1)).map(drop);
     fs::write(dir.path().join(".hidden"), "").unwrap();
     fs::write(dir.path().join("_SUCCESS"), "").unwrap();
     open().unwrap();
@@ -171,7 +174,10 @@ fn a_name_that_would_be_hidden_or_elsewhere_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     for name in ["", ".part", "_part", "../part"] {
         let sink = JsonLines::to(dir.path()).named(name);
-        assert!(matches!(Sink::<Row>::open(&sink, 0, 1), Err(Error::Option { .. })), "{name}");
+        assert!(
+            matches!(Sink::<Row>::open(&sink, WriterContext::new(0, 1)), Err(Error::Option { .. })),
+            "{name}"
+        );
     }
 }
 
@@ -180,7 +186,7 @@ fn a_folder_that_cannot_be_made_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");
     fs::write(&file, "").unwrap();
-    let error = Sink::<Row>::open(&CsvFiles::to(&file), 0, 1).err().unwrap();
+    let error = Sink::<Row>::open(&CsvFiles::to(&file), WriterContext::new(0, 1)).err().unwrap();
     assert!(error.to_string().starts_with(&file.display().to_string()), "{error}");
 }
 

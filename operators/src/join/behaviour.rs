@@ -75,7 +75,7 @@ fn bounds_are_included_unless_they_are_said_not_to_be() {
     assert_eq!(distances(bounds), [-1, 0, 1, 2]);
     assert_eq!(distances(bounds.exclusive_lower()), [0, 1, 2]);
     assert_eq!(distances(bounds.exclusive_upper()), [-1, 0, 1]);
-    assert_eq!(distances(IntervalBounds::new(3, 1)), []);
+    assert!(distances(IntervalBounds::new(3, 1)).is_empty());
 }
 
 #[test]
@@ -117,9 +117,9 @@ fn records_are_forgotten_when_no_partner_can_come() {
     assert_eq!(join.logic().right_times(&'k'), [11]);
     join.watermark(15);
     assert_eq!(join.logic().left_times(&'k'), [11]);
-    assert_eq!(join.logic().right_times(&'k'), []);
+    assert!(join.logic().right_times(&'k').is_empty());
     join.watermark(16);
-    assert_eq!(join.logic().left_times(&'k'), []);
+    assert!(join.logic().left_times(&'k').is_empty());
 }
 
 #[test]

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use highwater_core::error::Result;
 use highwater_core::record::Data;
-use highwater_core::sink::{Sink, Writer};
+use highwater_core::sink::{Sink, Writer, WriterContext};
 
 use crate::part_file::{PartFiles, RowError, RowFormat};
 
@@ -61,8 +61,8 @@ impl CsvSink {
 }
 
 impl<T: Data + Serialize> Sink<T> for CsvSink {
-    fn open(&self, worker: usize, workers: usize) -> Result<Box<dyn Writer<T>>> {
-        Ok(Box::new(self.files.open(self.format, worker, workers)?))
+    fn open(&self, context: WriterContext) -> Result<Box<dyn Writer<T>>> {
+        Ok(Box::new(self.files.open(self.format, context)?))
     }
 }
 

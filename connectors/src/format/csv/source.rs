@@ -1,5 +1,14 @@
 //! CSV files as input.
+//!
+//! A reader that goes on needs the first row of the file again: for the names in it, and to know how
+//! many fields a row has. So it parses the first row, and then what follows its place:
+//!
+//! ```text
+//! file      | first row | rows read before | the rest |
+//! parser    | first row |------------------> the rest |
+//! ```
 
+use std::io::Read;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +23,7 @@ use highwater_core::time::NO_EVENT_TIME;
 use super::columns::{self, Place};
 use crate::file::{self, BUFFER_BYTES, FileSplit, Input};
 use crate::format::Malformed;
+use crate::offset::FileOffset;
 
 /// How much of a wrong value an error shows, in characters.
 const SHOWN_CHARS_MAX: usize = 80;
@@ -67,19 +77,47 @@ impl<T: Data + DeserializeOwned> Source for CsvSource<T> {
     }
 
     fn open(&self, split: &FileSplit) -> Result<CsvReader<T>> {
+        Ok(self.reader(Input::open(split.path())?))
+    }
+
+    fn resume(&self, split: &FileSplit, offset: &FileOffset) -> Result<CsvReader<T>> {
+        let mut first = self.open(split)?;
+        if offset.bytes == 0 {
+            return Ok(first);
+        }
+        first.read_first()?;
+        let head = first.offset();
+        let failed = |e| Error::io("read", split.path(), e);
+        let mut bytes = Vec::new();
+        let input = Input::open(split.path())?;
+        input.take(head.bytes).read_to_end(&mut bytes).map_err(failed)?;
+        let mut reader = self.reader(Input::open_at(split.path(), offset.bytes)?.prepend(bytes));
+        reader.read_first()?;
+        reader.next = Next::Row;
+        reader.skipped = FileOffset {
+            bytes: offset.bytes.saturating_sub(head.bytes),
+            lines: offset.lines.saturating_sub(head.lines),
+        };
+        Ok(reader)
+    }
+}
+
+impl<T> CsvSource<T> {
+    fn reader(&self, input: Input) -> CsvReader<T> {
         let rows = ReaderBuilder::new()
             // The reader below takes the header itself, to know its line.
             .has_headers(false)
             .delimiter(self.delimiter)
             .buffer_capacity(BUFFER_BYTES)
-            .from_reader(Input::open(split.path())?);
-        Ok(CsvReader {
+            .from_reader(input);
+        CsvReader {
             rows,
+            skipped: FileOffset::default(),
             next: if self.has_header { Next::Header } else { Next::Row },
             header: None,
             row: ByteRecord::new(),
             item: PhantomData,
-        })
+        }
     }
 }
 
@@ -94,6 +132,8 @@ enum Next {
 /// Reads one CSV file.
 pub struct CsvReader<T> {
     rows: ::csv::Reader<Input>,
+    /// What was left out between the first row and the place at which the reader went on.
+    skipped: FileOffset,
     next: Next,
     header: Option<StringRecord>,
     /// Reused for every row.
@@ -103,6 +143,15 @@ pub struct CsvReader<T> {
 
 impl<T: Data + DeserializeOwned> Reader for CsvReader<T> {
     type Item = T;
+    type Offset = FileOffset;
+
+    fn offset(&self) -> FileOffset {
+        let position = self.rows.position();
+        FileOffset {
+            bytes: position.byte() + self.skipped.bytes,
+            lines: position.line() - 1 + self.skipped.lines,
+        }
+    }
 
     fn poll(&mut self, out: &mut Batch<T>, limit: usize) -> Result<Poll> {
         // Moved in and out of the loop, because the check for UTF-8 takes a row by value.
@@ -128,6 +177,15 @@ impl<T: Data + DeserializeOwned> Reader for CsvReader<T> {
 }
 
 impl<T: Data + DeserializeOwned> CsvReader<T> {
+    /// Reads the header, or a first row that had been emitted before.
+    fn read_first(&mut self) -> Result<()> {
+        let mut row = ByteRecord::new();
+        match self.next {
+            Next::Header => self.read_header(row).map(drop),
+            Next::FirstRow | Next::Row => self.read(&mut row).map(drop),
+        }
+    }
+
     fn read_header(&mut self, mut row: ByteRecord) -> Result<ByteRecord> {
         if !self.read(&mut row)? {
             return Err(self.malformed(1, Malformed::NoHeader));
@@ -141,7 +199,10 @@ impl<T: Data + DeserializeOwned> CsvReader<T> {
     /// Reads a row, or returns `false` after the last one.
     fn read(&mut self, row: &mut ByteRecord) -> Result<bool> {
         self.rows.read_byte_record(row).map_err(|error| match error.into_kind() {
-            ErrorKind::Io(error) => self.rows.get_ref().failure(self.rows.position().line(), error),
+            ErrorKind::Io(error) => {
+                let line = self.offset().lines + 1;
+                self.rows.get_ref().failure(Some(line), error)
+            }
             ErrorKind::UnequalLengths { expected_len, len, .. } => {
                 let cause = Malformed::FieldCount { found: len, expected: expected_len };
                 self.malformed(self.line_of(row), cause)
@@ -211,11 +272,12 @@ impl<T: Data + DeserializeOwned> CsvReader<T> {
     /// of a `\r\n` always does. So the file is read once more up to there, unless it is a pipe.
     fn line_of(&self, row: &ByteRecord) -> u64 {
         let Some(before) = row.position() else { return 1 };
+        let line = before.line() + self.skipped.lines;
         let path = self.rows.get_ref().path();
         if path.is_file() {
-            file::line_at(path, before.byte()).unwrap_or(before.line())
+            file::line_at(path, before.byte() + self.skipped.bytes).unwrap_or(line)
         } else {
-            before.line()
+            line
         }
     }
 
