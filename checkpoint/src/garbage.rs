@@ -28,8 +28,7 @@ use std::collections::BTreeSet;
 
 use crate::error::StorageError;
 use crate::log::{
-    Attempt, Completed, History, Meaning, What, copy_path, is_kept, meaning, newly_dispensable,
-    slot_path,
+    Completed, History, Meaning, What, copy_path, is_kept, meaning, newly_dispensable, slot_path,
 };
 use crate::manifest::{Manifest, manifest_path};
 use crate::marker::marker_path;
@@ -98,18 +97,18 @@ impl Garbage {
 
     /// Deletes what a new checkpoint has superseded.
     ///
-    /// - `attempt`: the attempt that has just completed it.
+    /// - `retained`: what the attempt that has just completed it retains, see
+    ///   [`Attempt::completed`](crate::log::Attempt::completed).
     /// - `manifest`: its manifest.
     /// - `bases`: the checkpoints that those in progress are relative to.
     pub async fn collect(
         &mut self,
-        attempt: &Attempt,
+        retained: &[Completed],
         completed: &Completed,
         manifest: &Manifest,
         bases: &[u64],
     ) {
         self.needed.insert(0, Needed::by(completed, manifest));
-        let retained = attempt.completed();
         let is_needed = |needed: &Needed| {
             retained.contains(&needed.completed) || bases.contains(&needed.completed.checkpoint)
         };

@@ -17,7 +17,18 @@
 //!
 //! **Sources**: Carbone et al., Lightweight Asynchronous Snapshots for Distributed Dataflows, 2015.
 
+pub mod options;
+pub mod checkpoints;
+
 pub mod trigger;
+mod process;
+mod driver;
+pub mod background;
+pub mod coordinator;
+pub mod messages;
+
+mod restore;
+mod export;
 
 pub mod log;
 pub mod manifest;
@@ -28,6 +39,9 @@ pub mod storage;
 
 pub mod error;
 
+pub use checkpoints::{Checkpoints, Requests, Running, Threaded};
+pub use coordinator::Then;
 pub use error::{CommitError, StorageError};
+pub use options::{CheckpointOptions, Restore};
 pub use storage::{ObjectRef, Storage};
 pub use trigger::PeriodicTrigger;

@@ -1,6 +1,6 @@
 //! What the completed checkpoints consist of: parts on top of parts, and results not yet visible.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use highwater_core::time::Epoch;
 
@@ -100,9 +100,4 @@ impl Prepared {
             *of = committables;
         }
     }
-}
-
-/// Returns the uids of operators of which a manifest holds state or results.
-pub(crate) fn uids(manifest: &Manifest) -> BTreeSet<&str> {
-    manifest.operators.iter().map(|operator| operator.uid.as_str()).collect()
 }
