@@ -27,8 +27,6 @@ mod pending;
 mod snapshot;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
