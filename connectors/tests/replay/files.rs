@@ -1,5 +1,6 @@
 //! Text, JSON Lines and CSV at every offset, in files drawn at random and in a long one.
 
+use std::collections::BTreeMap;
 use std::fs;
 
 use highwater_connectors::format::csv::CsvFiles;
@@ -8,7 +9,8 @@ use highwater_connectors::format::text::TextFiles;
 use highwater_core::source::{Reader, Source};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 
 use crate::written::{Layout, Packing};
 use crate::{check, read_on, stored};
@@ -24,7 +26,7 @@ struct Row {
 type Files = Vec<(Vec<String>, Layout, Packing)>;
 
 fn files() -> impl Strategy<Value = Files> {
-    vec((vec("[a-c\u{e9},\" \r\n]{0,5}", 0..8), Layout::any(), Packing::any()), 1..4)
+    vec((vec("[a-c\u{e9}\u{feff},\" \r\n]{0,5}", 0..8), Layout::any(), Packing::any()), 1..4)
 }
 
 /// Writes the files, each made of its lines by `line`, of a first one and perhaps a bad last one.
@@ -118,6 +120,27 @@ fn a_header_without_rows_has_nothing_more_to_give() {
         assert_eq!(read_on(&mut resumed, &mut out, 1), None);
         assert!(out.is_empty());
     }
+}
+
+/// A record whose fields depend on a value: an `a` stands alone.
+#[derive(Clone, Debug, PartialEq)]
+struct Sparse;
+
+impl<'de> Deserialize<'de> for Sparse {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let fields = BTreeMap::<String, String>::deserialize(deserializer)?;
+        match fields.get("kind").map(String::as_str) {
+            Some("a") => Ok(Sparse),
+            _ => Err(D::Error::missing_field("value")),
+        }
+    }
+}
+
+#[test]
+fn a_file_that_had_rows_before_is_not_probed_as_one_without() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("in.csv"), "kind\na\n").unwrap();
+    assert_eq!(check(&CsvFiles::<Sparse>::at(dir.path()), 1), 1);
 }
 
 #[test]
