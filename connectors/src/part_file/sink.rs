@@ -34,14 +34,6 @@ enum Target {
     Folder(PathBuf),
 }
 
-impl Target {
-    fn place(&self) -> Result<Arc<dyn Place>> {
-        match self {
-            Target::Folder(path) => Ok(Arc::new(Folder::new(path.clone())?)),
-        }
-    }
-}
-
 impl<F> PartSink<F> {
     /// Makes a sink that writes `part-*` into a folder, which is made if it is not there.
     pub fn new(dir: impl Into<PathBuf>, format: F) -> Self {
@@ -83,6 +75,13 @@ impl<F> PartSink<F> {
         self
     }
 
+    /// Returns where the files go.
+    pub(super) fn place(&self) -> Result<Arc<dyn Place>> {
+        match &self.target {
+            Target::Folder(path) => Ok(Arc::new(Folder::new(path.clone())?)),
+        }
+    }
+
     fn naming(&self, extension: &'static str) -> Result<Naming> {
         let naming = Naming { prefix: self.prefix.clone(), extension };
         naming.check()?;
@@ -92,7 +91,7 @@ impl<F> PartSink<F> {
 
 impl<T: Data, F: RowFormat<T>> Sink<T> for PartSink<F> {
     fn open(&self, context: WriterContext) -> Result<Box<dyn Writer<T>>> {
-        let (place, naming) = (self.target.place()?, self.naming(F::EXTENSION)?);
+        let (place, naming) = (self.place()?, self.naming(F::EXTENSION)?);
         place.make()?;
         let mut old = Vec::new();
         if !context.resumes {
@@ -113,7 +112,7 @@ impl<T: Data, F: RowFormat<T>> Sink<T> for PartSink<F> {
     }
 
     fn recover(&self, attempt: u64, committed: &[String]) -> Result<()> {
-        let (place, naming) = (self.target.place()?, self.naming(F::EXTENSION)?);
+        let (place, naming) = (self.place()?, self.naming(F::EXTENSION)?);
         for payload in committed {
             Prepared::parse(payload)?.commit(place.as_ref())?;
         }
