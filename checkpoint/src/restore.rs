@@ -134,6 +134,11 @@ impl Restored {
         self.from.as_ref()
     }
 
+    /// Returns the checkpoint after which everything that was committed is made once more.
+    pub(crate) fn undo_after(&self) -> Option<Epoch> {
+        self.from.as_ref().filter(|_| self.undoes).map(|from| Epoch(from.checkpoint))
+    }
+
     /// Returns the checkpoint whose results the sinks make visible when they are opened.
     pub(crate) fn unfinished(&self) -> Option<&Completed> {
         self.from.as_ref().filter(|_| self.unfinished)

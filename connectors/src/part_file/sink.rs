@@ -7,11 +7,12 @@ use std::time::Duration;
 use highwater_core::error::Result;
 use highwater_core::record::Data;
 use highwater_core::sink::{Sink, Writer, WriterContext};
+use highwater_core::time::Epoch;
 
 use super::folder::Folder;
 use super::format::RowFormat;
 use super::name::Naming;
-use super::place::{OldFile, Place, Prepared};
+use super::place::{OldFile, OldFiles, Place, Prepared};
 use super::writer::{PartWriter, Rolling};
 
 /// Writes rows into part files, each worker into its own.
@@ -117,6 +118,19 @@ impl<T: Data, F: RowFormat<T>> Sink<T> for PartSink<F> {
             Prepared::parse(payload)?.commit(place.as_ref())?;
         }
         place.sweep(&naming, attempt)
+    }
+
+    fn undo(&self, attempt: u64, after: Epoch) -> Result<()> {
+        let (place, naming) = (self.place()?, self.naming(F::EXTENSION)?);
+        let mut files = place.results(&naming)?;
+        files.retain(|file| match naming.visible(&file.name).as_deref() {
+            Some([_, by, epoch, _]) => *by < attempt && *epoch > after.0,
+            _ => false,
+        });
+        for file in &files {
+            tracing::warn!(file = file.name, after = after.0, "removed, as it is made once more");
+        }
+        place.remove(&OldFiles { folder: place.folder().to_owned(), files })
     }
 }
 
