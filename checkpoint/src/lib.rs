@@ -27,6 +27,8 @@ pub mod savepoint;
 pub mod storage;
 
 pub mod error;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use error::{CommitError, StorageError};
 pub use storage::{ObjectRef, Storage};
