@@ -71,7 +71,7 @@ impl Life {
                 Ok(completed) => {
                     self.say(Event::Committed(completed.clone()));
                     chain.clone_from(&manifest.operators[0].states[0].chain);
-                    garbage.collect(&attempt, &completed, &manifest, &[]).await;
+                    garbage.collect(attempt.completed(), &completed, &manifest, &[]).await;
                 }
                 Err(CommitError::Declined { .. }) => {
                     self.say(Event::Declined { attempt: number, checkpoint });
