@@ -6,6 +6,7 @@
 //!                                                             '-- savepoint(url), stop(then, url)
 //! ```
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -15,8 +16,10 @@ use futures_channel::{mpsc, oneshot};
 use highwater_core::config::Config;
 use highwater_core::cut::Snapshots;
 use highwater_core::error::{Error, Result};
+use highwater_core::failpoint::reach;
 use highwater_core::job::Job;
 use highwater_core::time::Epoch;
+use highwater_core::worker::message_of;
 
 use crate::background::{Offload, Threads};
 use crate::coordinator::{Coordinator, Request, Start, Then};
@@ -60,8 +63,11 @@ impl Checkpoints {
         config: &mut Config,
     ) -> Result<Self> {
         options.check()?;
+        reach("fence-before")?;
         let (mut attempt, history) = fence(&storage).await?;
+        reach("fence-after")?;
         let restored = Restored::read(&options.restore, &storage, &history).await?;
+        reach("parts-read")?;
         adopt(&restored, config)?;
         attempt.retain(options.retained);
         attempt.goes_on_from(restored.from());
@@ -217,7 +223,10 @@ impl Threaded {
             let (driver, requests) = self.checkpoints.drive(&job, Arc::new(Threads), now);
             // The caller waits for it.
             let _ = sender.send(requests);
-            runtime.block_on(driver);
+            let lived = catch_unwind(AssertUnwindSafe(|| runtime.block_on(driver)));
+            if let Err(panic) = lived {
+                job.fail(Error::Start { message: message_of(&*panic) });
+            }
         });
         let requests = receiver.recv().unwrap_or_else(|_| {
             let (asks, _) = mpsc::unbounded();

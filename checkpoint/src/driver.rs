@@ -19,6 +19,7 @@ use futures_util::lock::Mutex;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use futures_util::{FutureExt, select_biased};
 use highwater_core::error::{Error, Result};
+use highwater_core::failpoint::reach;
 use highwater_core::job::Job;
 use highwater_core::sink::Committable;
 use highwater_core::time::Epoch;
@@ -29,6 +30,7 @@ use crate::error::CommitError;
 use crate::export::export;
 use crate::garbage::Garbage;
 use crate::log::{Attempt, Completed};
+use crate::manifest::Manifest;
 use crate::marker::mark_committed;
 use crate::messages::{Instance, Order, Report};
 use crate::options::CheckpointOptions;
@@ -197,8 +199,8 @@ impl Loop {
         match action {
             Action::Order(order) => self.order(order),
             Action::Write(manifest) => self.step(async move {
-                let written = manifest.write(&storage).await;
-                Some(Event::Written(written.map_err(|error| Error::state(error).sentence())))
+                let written = write(&storage, &manifest).await;
+                Some(Event::Written(written.map_err(|error| error.sentence())))
             }),
             Action::Log { checkpoint, manifest } => {
                 self.logging = true;
@@ -211,7 +213,10 @@ impl Loop {
                 self.step(async move {
                     let retained = shared.attempt.lock().await.completed().to_vec();
                     let mut garbage = shared.garbage.lock().await;
-                    garbage.collect(&retained, &completed, &manifest, &[]).await;
+                    if reach("collect-before").is_ok() {
+                        garbage.collect(&retained, &completed, &manifest, &[]).await;
+                    }
+                    let _ = reach("collect-after");
                     None
                 });
             }
@@ -233,8 +238,12 @@ impl Loop {
         match order {
             Order::Trigger { epoch, kind } => {
                 self.process.set_kind(epoch, kind);
+                let before = reach("trigger-before");
                 let next = self.job.trigger();
                 debug_assert_eq!(next, epoch.next(), "only the coordinator triggers");
+                if let Err(error) = before.and_then(|()| reach("trigger-after")) {
+                    self.job.fail(error);
+                }
             }
             Order::Commit { checkpoint } => {
                 let waiting = self.process.take_waiting(checkpoint);
@@ -262,9 +271,14 @@ impl Loop {
         self.logging &= !tell;
         let storage = self.storage.clone();
         self.step(async move {
-            if let Err(error) = mark_committed(&storage, &completed).await {
-                let checkpoint = completed.checkpoint;
-                tracing::warn!(checkpoint, %error, "not marked as committed");
+            let marked = async {
+                reach("mark-before")?;
+                mark_committed(&storage, &completed).await?;
+                reach("mark-after")
+            };
+            if let Err(error) = marked.await {
+                let (checkpoint, error) = (completed.checkpoint, error.sentence());
+                tracing::warn!(checkpoint, error, "not marked as committed");
             }
             tell.then_some(Event::Marked)
         });
@@ -283,6 +297,13 @@ impl Loop {
     }
 }
 
+/// Writes the manifest of a checkpoint.
+async fn write(storage: &Storage, manifest: &Manifest) -> Result<ObjectRef> {
+    reach("manifest-before")?;
+    let written = manifest.write(storage).await?;
+    reach("manifest-after").map(|()| written)
+}
+
 /// Puts a checkpoint into the log. When nobody can know whether it is there, the job ends: the next
 /// attempt reads it in the log.
 async fn log(
@@ -291,7 +312,14 @@ async fn log(
     checkpoint: Epoch,
     manifest: &ObjectRef,
 ) -> Option<Event> {
+    if let Err(error) = reach("log-before") {
+        return Some(Event::Logged(Err(error.sentence())));
+    }
     let logged = attempt.lock().await.commit(checkpoint.0, manifest).await;
+    if let Err(error) = reach("log-after") {
+        job.fail(error);
+        return None;
+    }
     match logged {
         Ok(completed) => Some(Event::Logged(Ok(completed))),
         Err(error @ CommitError::Declined { .. }) => {
@@ -317,7 +345,8 @@ async fn commit(
                 let mut failed = None;
                 waiting.retain_mut(|committable| {
                     if failed.is_none() {
-                        failed = committable.commit().err();
+                        let committed = reach("commit-before").and_then(|()| committable.commit());
+                        failed = committed.and_then(|()| reach("commit-after")).err();
                     }
                     failed.is_some()
                 });
