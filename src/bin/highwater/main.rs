@@ -6,6 +6,10 @@
 //!
 //! Each command is a variant of [`Command`] and a file of its own with its arguments and `run`.
 
+mod savepoint;
+mod status;
+mod stop;
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -20,12 +24,23 @@ struct Args {
 }
 
 #[derive(Subcommand)]
-enum Command {}
+enum Command {
+    /// Take a savepoint of a running job, which goes on
+    Savepoint(savepoint::Args),
+    /// End a running job with a last checkpoint or a savepoint
+    Stop(stop::Args),
+    /// Show how far a running job has come
+    Status(status::Args),
+}
 
 fn main() -> ExitCode {
     highwater::exit(run(Args::parse()))
 }
 
 fn run(args: Args) -> Result<()> {
-    match args.command {}
+    match args.command {
+        Command::Savepoint(args) => savepoint::run(&args),
+        Command::Stop(args) => stop::run(&args),
+        Command::Status(args) => status::run(&args),
+    }
 }
