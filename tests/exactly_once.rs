@@ -40,7 +40,7 @@ impl Job {
         let mut command = Command::new(program(self.program));
         command.args(&self.args).args(["--workers", &workers.to_string()]);
         command.arg("--output").arg(self.out()).arg("--checkpoint-dir").arg(self.ck());
-        command.args(["--checkpoint-interval", "50ms", "--restore", "latest"]);
+        command.args(["--checkpoint-interval", "50ms", "--restore", "latest", "--restart", "none"]);
         command.current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("RUST_BACKTRACE");
         command.stdout(Stdio::null()).stderr(Stdio::piped());
         command

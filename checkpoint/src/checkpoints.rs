@@ -22,13 +22,15 @@ use highwater_core::time::Epoch;
 use highwater_core::worker::message_of;
 
 use crate::background::{Offload, Threads};
-use crate::coordinator::{Coordinator, Request, Start, Then};
+use crate::coordinator::{Coordinator, Request, Start, Status, Then};
 use crate::driver::{Asked, Driver};
+use crate::error::StorageError;
 use crate::garbage::Garbage;
 use crate::log::{Attempt, Completed, fence};
-use crate::options::CheckpointOptions;
+use crate::options::{CheckpointOptions, Restore};
 use crate::process::{Process, Taken};
 use crate::restore::Restored;
+use crate::savepoint::Savepoint;
 use crate::storage::Storage;
 
 /// The checkpoints of a job that has not started yet.
@@ -63,6 +65,9 @@ impl Checkpoints {
         config: &mut Config,
     ) -> Result<Self> {
         options.check()?;
+        if options.claim {
+            check_claim(&options.restore).await?;
+        }
         reach("fence-before")?;
         let (mut attempt, history) = fence(&storage).await?;
         reach("fence-after")?;
@@ -128,6 +133,17 @@ impl Checkpoints {
     }
 }
 
+/// Refuses to claim the checkpoints of another job.
+async fn check_claim(restore: &Restore) -> Result<()> {
+    let Restore::From(url) = restore else { return Ok(()) };
+    match Savepoint::load(url).await {
+        Err(StorageError::Missing { .. }) => {
+            Err(Error::option("--claim", true, format!("a savepoint at {url}")))
+        }
+        loaded => loaded.map(drop).map_err(Error::state),
+    }
+}
+
 /// Takes over what a checkpoint has fixed for ever.
 fn adopt(restored: &Restored, config: &mut Config) -> Result<()> {
     let Some(stored) = restored.max_parallelism() else { return Ok(()) };
@@ -160,8 +176,25 @@ impl Requests {
     pub fn ask(&self, url: Option<String>, then: Then) -> Answer {
         let (sender, answer) = oneshot::channel();
         // If the loop has ended, the answer is that nobody answers.
-        let _ = self.asks.unbounded_send((Request { url, then }, sender));
+        let _ = self.asks.unbounded_send(Asked::Savepoint(Request { url, then }, sender));
         answer
+    }
+
+    /// Asks for a savepoint as [`ask`](Self::ask) does, and waits for the answer.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn wait(&self, url: Option<String>, then: Then) -> Result<Epoch, String> {
+        let answer = futures_executor::block_on(self.ask(url, then));
+        answer.unwrap_or_else(|_| Err("the job has ended".to_owned()))
+    }
+
+    /// Returns how far the checkpoints have come, `None` when the job has ended.
+    #[must_use]
+    pub fn status(&self) -> Option<Status> {
+        let (sender, status) = oneshot::channel();
+        let _ = self.asks.unbounded_send(Asked::Status(sender));
+        futures_executor::block_on(status).ok()
     }
 
     /// Says that the workers have ended, so that the loop does.

@@ -25,7 +25,7 @@ use highwater_core::sink::Committable;
 use highwater_core::time::Epoch;
 
 use crate::background::Offload;
-use crate::coordinator::{Action, Coordinator, Event, Request};
+use crate::coordinator::{Action, Coordinator, Event, Request, Status};
 use crate::error::CommitError;
 use crate::export::export;
 use crate::garbage::Garbage;
@@ -35,6 +35,7 @@ use crate::marker::mark_committed;
 use crate::messages::{Instance, Order, Report};
 use crate::options::CheckpointOptions;
 use crate::process::{Process, Taken};
+use crate::savepoint::delete_claimed;
 use crate::storage::{ObjectRef, Storage};
 
 /// How often the loop looks at the job and the clock.
@@ -43,8 +44,14 @@ const TICK: Duration = Duration::from_millis(5);
 const COMMIT_TRIES: u32 = 5;
 const COMMIT_PAUSE: Duration = Duration::from_millis(50);
 
-/// A request and where its answer goes.
-pub(crate) type Asked = (Request, oneshot::Sender<Result<Epoch, String>>);
+/// What somebody wants of the loop, and where the answer goes.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    /// A savepoint.
+    Savepoint(Request, oneshot::Sender<Result<Epoch, String>>),
+    /// To know how far the checkpoints have come.
+    Status(oneshot::Sender<Status>),
+}
 
 /// Everything the loop needs.
 pub(crate) struct Driver {
@@ -85,6 +92,8 @@ struct Loop {
     steps: FuturesUnordered<Step>,
     answer: Option<oneshot::Sender<Result<Epoch, String>>>,
     unfinished: Option<Completed>,
+    /// The savepoint that goes when a checkpoint is complete.
+    claimed: Option<String>,
     started: bool,
     drained: bool,
     /// Whether a commit slot may be in the log that the sinks do not know of.
@@ -98,7 +107,9 @@ impl Driver {
     pub(crate) async fn run(self, now: impl Fn() -> (Duration, i64)) {
         let Driver { mut taken, mut asked, ended, attempt, garbage, .. } = self;
         let shared = Shared { attempt: Mutex::new(attempt), garbage: Mutex::new(garbage) };
+        let savepoint = self.options.restore.savepoint().filter(|_| self.options.claim);
         let mut this = Loop {
+            claimed: savepoint.map(str::to_owned),
             options: self.options,
             job: self.job,
             process: self.process,
@@ -121,9 +132,7 @@ impl Driver {
                     continue;
                 }
                 came = this.steps.select_next_some() => came,
-                request = asked.next() => request.map(|(request, answer)| {
-                    this.asked(request, answer)
-                }),
+                asked = asked.next() => asked.map(|asked| this.asked(asked)),
                 () = tick => Some(this.look()),
             };
             if let Some(event) = event {
@@ -165,7 +174,15 @@ impl Loop {
         Event::Tick
     }
 
-    fn asked(&mut self, request: Request, answer: oneshot::Sender<Result<Epoch, String>>) -> Event {
+    fn asked(&mut self, asked: Asked) -> Event {
+        let (request, answer) = match asked {
+            Asked::Savepoint(request, answer) => (request, answer),
+            Asked::Status(answer) => {
+                // Whoever asked may have gone away.
+                let _ = answer.send(self.coordinator.status());
+                return Event::Tick;
+            }
+        };
         // The one before is told that another one is under way by nobody listening to it.
         if self.answer.is_none() {
             self.answer = Some(answer);
@@ -209,7 +226,7 @@ impl Loop {
             }
             Action::Mark(completed) => self.mark(completed, true),
             Action::Collect { completed, manifest } => {
-                let shared = Arc::clone(&self.shared);
+                let (shared, claimed) = (Arc::clone(&self.shared), self.claimed.take());
                 self.step(async move {
                     let retained = shared.attempt.lock().await.completed().to_vec();
                     let before = reach("collect-before");
@@ -217,6 +234,9 @@ impl Loop {
                     garbage.collect(&retained, &completed, &manifest, &[]).await;
                     if let Err(error) = before.and_then(|()| reach("collect-after")) {
                         tracing::warn!(error = error.sentence(), "collecting garbage failed");
+                    }
+                    if let Some(url) = claimed {
+                        delete_claimed(&url).await;
                     }
                     None
                 });

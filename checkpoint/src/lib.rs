@@ -42,7 +42,7 @@ pub mod error;
 pub mod testing;
 
 pub use checkpoints::{Checkpoints, Requests, Running, Threaded};
-pub use coordinator::Then;
+pub use coordinator::{Status, Then};
 pub use error::{CommitError, StorageError};
 pub use options::{CheckpointOptions, Restore};
 pub use storage::{ObjectRef, Storage};
