@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use highwater_core::error::{Error, Result};
 
 use crate::format::Malformed;
+use crate::stored_path::StoredPath;
 
 /// How many bytes are asked of the system at once, and of a decoder.
 pub(crate) const BUFFER_BYTES: usize = 256 * 1024;
@@ -39,14 +40,18 @@ const ZSTD_SKIPPABLE_TAIL: [u8; 3] = [0x2a, 0x4d, 0x18];
 /// One file of a file source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileSplit {
-    path: PathBuf,
+    path: StoredPath,
 }
 
 impl FileSplit {
+    pub(crate) fn new(path: impl Into<PathBuf>) -> Self {
+        FileSplit { path: StoredPath(path.into()) }
+    }
+
     /// Returns the path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.path.0
     }
 }
 
@@ -77,7 +82,7 @@ pub(crate) fn is_hidden(name: &str) -> bool {
 pub(crate) fn list(path: &Path) -> Result<Vec<FileSplit>> {
     let about = fs::metadata(path).map_err(|e| Error::io("open", path, e))?;
     if !about.is_dir() {
-        return Ok(vec![FileSplit { path: path.to_owned() }]);
+        return Ok(vec![FileSplit::new(path)]);
     }
     let failed = |e| Error::io("list", path, e);
     let mut names = Vec::new();
@@ -94,7 +99,7 @@ pub(crate) fn list(path: &Path) -> Result<Vec<FileSplit>> {
         return Err(Error::input(path, None, Malformed::NoFiles));
     }
     names.sort();
-    Ok(names.into_iter().map(|name| FileSplit { path: path.join(name) }).collect())
+    Ok(names.into_iter().map(|name| FileSplit::new(path.join(name))).collect())
 }
 
 /// The bytes of one file after decompression.

@@ -3,6 +3,7 @@
 use std::io::{BufWriter, Write};
 use std::marker::PhantomData;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -17,6 +18,7 @@ use crate::format::Malformed;
 use crate::lines::Lines;
 use crate::offset::FileOffset;
 use crate::part_file::{PartBytes, PartSink, RowError, RowFormat};
+use crate::watch::Watch;
 
 /// JSON Lines files, as input with [`at`](JsonLines::at) and as output with [`to`](JsonLines::to).
 ///
@@ -68,6 +70,18 @@ impl JsonLines {
 pub struct JsonSource<T> {
     path: PathBuf,
     item: PhantomData<fn() -> T>,
+}
+
+impl<T> JsonSource<T> {
+    /// Reads the files of the folder as they appear in it, instead of those that are there now.
+    ///
+    /// - `interval`: how long to wait before the folder is listed again.
+    ///
+    /// What whoever writes the files must do is said in [`watch`](crate::watch).
+    #[must_use]
+    pub fn watch(self, interval: Duration) -> Watch<Self> {
+        Watch::new(self.path.clone(), interval, self)
+    }
 }
 
 impl<T> Clone for JsonSource<T> {

@@ -3,6 +3,7 @@
 //! | family | what it would catch |
 //! |---|---|
 //! | `files` | an offset that is off by a byte, a line end, a byte order mark or a quoted line; a header that is lost; a line number in a message that starts again; a compressed file that is sought instead of skipped |
+//! | `folder` | a file of a watched folder that is read twice, or never: by two splits, after a restore, after its name was given to another |
 //! | `numbers` | a split whose next number depends on the number of workers |
 //! | `refused` | an offset behind the end of its file, or in a file that is gone, that is taken for the end of the input |
 //!
@@ -11,6 +12,7 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod files;
+mod folder;
 mod numbers;
 mod refused;
 mod written;
