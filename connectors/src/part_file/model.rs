@@ -40,7 +40,8 @@ enum Step {
     EndEpoch,
     Prepare,
     Log,
-    Commit,
+    /// Commits a file of the first checkpoint of which some are not yet, maybe one again.
+    Commit(usize),
     Kill,
     Stop,
     Recover,
@@ -55,7 +56,7 @@ enum ZombieStep {
     Write,
     EndEpoch,
     Prepare,
-    Commit,
+    Commit(usize),
     Recover,
 }
 
@@ -65,7 +66,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         Just(Z::Write),
         Just(Z::EndEpoch),
         Just(Z::Prepare),
-        Just(Z::Commit),
+        (0..8usize).prop_map(Z::Commit),
         Just(Z::Recover)
     ];
     let step = prop_oneof![
@@ -73,7 +74,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => Just(Step::EndEpoch),
         6 => Just(Step::Prepare),
         5 => Just(Step::Log),
-        6 => Just(Step::Commit),
+        8 => (0..8usize).prop_map(Step::Commit),
         1 => Just(Step::Kill),
         1 => Just(Step::Stop),
         1 => Just(Step::Recover),
@@ -90,7 +91,7 @@ struct Ended {
     committables: Vec<Box<dyn Committable>>,
     payloads: Vec<String>,
     is_logged: bool,
-    shown: usize,
+    shown: BTreeSet<usize>,
 }
 
 /// A start of the job, alive or stopped.
@@ -121,7 +122,7 @@ impl Attempt {
                 Err(_) => return false,
             }
         }
-        let (payloads, is_logged, shown) = (Vec::new(), false, 0);
+        let (payloads, is_logged, shown) = (Vec::new(), false, BTreeSet::new());
         self.ended.push(Ended { epoch, rows, committables, payloads, is_logged, shown });
         self.epoch += 1;
         true
@@ -135,13 +136,14 @@ impl Attempt {
         prepared.map(|payload| ended.payloads.push(payload)).is_ok()
     }
 
-    /// Commits the next file of a checkpoint that is complete.
-    fn commit(&mut self) -> bool {
-        let next = self.ended.iter_mut().find(|e| e.is_logged && e.shown < e.committables.len());
-        let Some(ended) = next else { return true };
-        let shown = ended.committables[ended.shown].commit();
-        ended.shown += 1;
-        shown.is_ok()
+    /// Commits a file of a checkpoint that is complete, maybe again.
+    fn commit(&mut self, nth: usize) -> bool {
+        let ready =
+            |ended: &&mut Ended| ended.is_logged && ended.shown.len() < ended.committables.len();
+        let Some(ended) = self.ended.iter_mut().find(ready) else { return true };
+        let place = nth % ended.committables.len();
+        ended.shown.insert(place);
+        ended.committables[place].commit().is_ok()
     }
 }
 
@@ -231,7 +233,7 @@ impl World {
             }
             Step::EndEpoch => assert_ne!(self.live.as_mut().map(Attempt::end_epoch), Some(false)),
             Step::Prepare => assert_ne!(self.live.as_mut().map(Attempt::prepare), Some(false)),
-            Step::Commit => assert_ne!(self.live.as_mut().map(Attempt::commit), Some(false)),
+            Step::Commit(nth) => assert_ne!(self.live.as_mut().map(|a| a.commit(nth)), Some(false)),
         }
         self.check();
     }
@@ -257,8 +259,8 @@ impl World {
                 ZombieStep::Write => zombie.write(0, first..first + 3),
                 ZombieStep::EndEpoch => zombie.end_epoch(),
                 ZombieStep::Prepare => zombie.prepare(),
-                ZombieStep::Commit => {
-                    assert!(zombie.commit());
+                ZombieStep::Commit(nth) => {
+                    assert!(zombie.commit(nth));
                     true
                 }
                 ZombieStep::Recover => {
@@ -298,7 +300,7 @@ impl World {
         let old = visible.intersection(&self.old).count();
         assert!(!self.log.is_empty() || old == self.old.len(), "an old result is gone early");
         for ended in self.live.iter().flat_map(|attempt| &attempt.ended) {
-            if ended.is_logged && ended.shown == ended.committables.len() {
+            if ended.is_logged && ended.shown.len() == ended.committables.len() {
                 assert!(ended.rows.iter().all(|row| visible.contains(row)), "{:?}", ended.rows);
             }
         }
