@@ -25,6 +25,7 @@
 
 mod pending;
 mod snapshot;
+mod statistics;
 #[cfg(test)]
 mod tests;
 
@@ -42,6 +43,8 @@ use crate::options::CheckpointOptions;
 use crate::storage::ObjectRef;
 use pending::{AllPending, Pending};
 use snapshot::{Chains, Prepared};
+
+pub use statistics::{CompletedCheckpoint, FailedCheckpoint, Statistics, Status};
 
 /// What happens to the job after a savepoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,6 +125,8 @@ pub enum Action {
 #[derive(Debug)]
 struct Completing {
     checkpoint: Epoch,
+    /// When it was triggered, since the start of the coordinator.
+    triggered: Duration,
     last: bool,
     manifest: Manifest,
     /// Its place in the log, once it is there.
@@ -162,12 +167,16 @@ pub struct Coordinator {
     deltas: u32,
     failures: u32,
     triggered: Duration,
-    ended: Duration,
+    /// When the last one completed or was given up.
+    ended: Option<Duration>,
+    /// Whether the checkpoint with which the job ends is complete.
+    last_completed: bool,
     drained: bool,
     released: bool,
     request: Option<Request>,
     /// The checkpoint that the request waits for.
     requested: Option<Epoch>,
+    statistics: Statistics,
     actions: Vec<Action>,
 }
 
@@ -190,11 +199,13 @@ impl Coordinator {
             deltas: 0,
             failures: 0,
             triggered: Duration::ZERO,
-            ended: Duration::ZERO,
+            ended: None,
+            last_completed: false,
             drained: false,
             released: false,
             request: None,
             requested: None,
+            statistics: Statistics::default(),
             actions: Vec::new(),
         }
     }
@@ -223,6 +234,18 @@ impl Coordinator {
     #[must_use]
     pub fn is_released(&self) -> bool {
         self.released
+    }
+
+    /// Returns how far the checkpoints have come.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let pending = self.pending.values().filter(|pending| !pending.aborted).count();
+        Status {
+            attempt: self.start.attempt,
+            epoch: self.running.0,
+            in_progress: pending + usize::from(self.completing.is_some()),
+            checkpoints: self.statistics.clone(),
+        }
     }
 
     fn report(&mut self, report: Report) {
@@ -256,11 +279,12 @@ impl Coordinator {
     /// Gives up a checkpoint, and with it those that build on it.
     fn give_up(&mut self, checkpoint: Epoch, why: &str) {
         tracing::warn!(checkpoint = checkpoint.0, why, "a checkpoint failed");
+        self.statistics.fail(checkpoint, why, self.now_ms);
         for (_, pending) in self.pending.range_mut(checkpoint..) {
             pending.aborted = true;
         }
         self.full_next = true;
-        self.ended = self.now;
+        self.ended = Some(self.now);
         self.failures += 1;
         if self.requested.take_if(|requested| *requested >= checkpoint).is_some() {
             self.request = None;
@@ -307,9 +331,14 @@ impl Coordinator {
             self.prepared.take(&mut manifest);
             let requested = self.requested == Some(checkpoint);
             self.actions.push(Action::Write(Box::new(manifest.clone())));
-            let last = pending.last;
-            let completed = None;
-            self.completing = Some(Completing { checkpoint, last, manifest, completed, requested });
+            self.completing = Some(Completing {
+                checkpoint,
+                triggered: pending.triggered,
+                last: pending.last,
+                manifest,
+                completed: None,
+                requested,
+            });
         }
     }
 
@@ -337,10 +366,13 @@ impl Coordinator {
 
     fn marked(&mut self) {
         let Some(completing) = self.completing.take() else { return };
-        let Completing { checkpoint, last, manifest, requested, completed } = completing;
-        tracing::info!(checkpoint = checkpoint.0, bytes = manifest.parts_bytes(), "completed");
+        let Completing { checkpoint, triggered, last, manifest, requested, completed } = completing;
+        let (bytes, took) = (manifest.parts_bytes(), self.now.saturating_sub(triggered));
+        tracing::info!(checkpoint = checkpoint.0, bytes, "completed");
+        self.statistics.complete(checkpoint, bytes, took, self.now_ms);
         self.failures = 0;
-        self.ended = self.now;
+        self.ended = Some(self.now);
+        self.last_completed = last;
         if let Some(completed) = completed {
             let manifest = Box::new(manifest.clone());
             self.actions.push(Action::Collect { completed, manifest });
@@ -395,7 +427,7 @@ impl Coordinator {
         let busy = live + usize::from(self.completing.is_some());
         let has_last = self.pending.values().any(|pending| pending.last && !pending.aborted)
             || self.completing.as_ref().is_some_and(|completing| completing.last);
-        if self.released || has_last || busy >= self.options.max_concurrent {
+        if self.released || self.last_completed || has_last || busy >= self.options.max_concurrent {
             return;
         }
         let (last, wanted) = match &self.request {
@@ -406,7 +438,8 @@ impl Coordinator {
         if wanted && (busy > 0 || (self.failures > 0 && !self.has_rested())) {
             return;
         }
-        let due = self.has_rested() && self.now >= self.ended + self.options.min_pause;
+        let paused = self.ended.is_none_or(|ended| self.now >= ended + self.options.min_pause);
+        let due = self.has_rested() && paused;
         if !wanted && !due {
             return;
         }

@@ -40,7 +40,7 @@ pub mod storage;
 pub mod error;
 
 pub use checkpoints::{Checkpoints, Requests, Running, Threaded};
-pub use coordinator::Then;
+pub use coordinator::{Status, Then};
 pub use error::{CommitError, StorageError};
 pub use options::{CheckpointOptions, Restore};
 pub use storage::{ObjectRef, Storage};

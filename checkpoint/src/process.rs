@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_channel::mpsc::UnboundedSender;
 use highwater_core::cut::{Cut, CutKind, EncodedState, Snapshots};
 use highwater_core::error::{Error, Result};
+use highwater_core::failpoint::reach;
 use highwater_core::metrics::OperatorMetrics;
 use highwater_core::sink::Committable;
 use highwater_core::time::Epoch;
@@ -114,8 +115,12 @@ impl Process {
         let mut committables = cut.take_committables();
         let (encoded, prepared, committables) = background
             .run(move || {
-                let prepared: Result<Vec<_>> =
-                    committables.iter_mut().map(|committable| committable.prepare()).collect();
+                let prepare = |committable: &mut Box<dyn Committable>| {
+                    reach("prepare-before")?;
+                    let payload = committable.prepare()?;
+                    reach("prepare-after").map(|()| payload)
+                };
+                let prepared: Result<Vec<_>> = committables.iter_mut().map(prepare).collect();
                 (cut.encode(), prepared, committables)
             })
             .await?;
@@ -132,6 +137,7 @@ impl Process {
             Ok(states) => put_all(storage, self.attempt, epoch, &instance, states).await,
             Err(error) => Err(error.sentence()),
         };
+        reach("ack-before").map_err(named)?;
         Ok(Ack { instance, name, epoch, watermark, states, committables: payloads })
     }
 }
@@ -163,8 +169,12 @@ async fn put(
     name: &str,
     bytes: Vec<u8>,
 ) -> Result<PartRef, String> {
-    let path = file_path(attempt, name);
-    storage.put_part(&path, bytes).await.map_err(|error| Error::state(error).sentence())
+    let put = async {
+        reach("upload-before")?;
+        let part = storage.put_part(&file_path(attempt, name), bytes).await?;
+        reach("upload-after").map(|()| part)
+    };
+    put.await.map_err(|error: Error| error.sentence())
 }
 
 impl Snapshots for Process {

@@ -293,6 +293,14 @@ impl Storage {
         }
     }
 
+    /// Removes the storage's own folder if it is one of this machine and nothing is in it.
+    pub(crate) fn remove_empty_folder(&self) {
+        if let Some(folder) = &self.folder {
+            // One that is not empty belongs to somebody else, too.
+            let _ = std::fs::remove_dir(&**folder);
+        }
+    }
+
     /// Deletes what killed processes have left unfinished in folders of this machine.
     pub(crate) fn clear_unfinished(&self, folders: &[&str]) -> Result<(), StorageError> {
         let Some(root) = &self.folder else {

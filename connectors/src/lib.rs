@@ -22,7 +22,8 @@
 //!
 //! *Replayable* means that reading again gives the same records in the same order, so that a job
 //! that failed can simply be run again. *Transactional* means that results become visible when the
-//! job commits and not before.
+//! job commits, or a checkpoint of it, and not before; a job that goes on from a checkpoint then has
+//! each result once.
 //!
 //! ```text
 //! file --magic bytes--> plain, gzip or zstd --lines or rows--> serde --> Record<T>

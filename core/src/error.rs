@@ -73,6 +73,15 @@ pub enum Error {
         /// The name of one file in it.
         found: String,
     },
+    /// Results that are committed have disappeared before they became visible.
+    #[error("{}: the committed results are lost, neither this file nor {hidden} is there",
+            path.display())]
+    OutputLost {
+        /// The file that should hold them.
+        path: PathBuf,
+        /// The name under which they were waiting.
+        hidden: String,
+    },
     /// Code of the user or of an operator panicked.
     #[error("{} panicked on worker {worker}: {message}", culprit(operator.as_deref()))]
     Panicked {
@@ -178,7 +187,7 @@ impl Error {
             Error::Io { .. } | Error::Start { .. } => ErrorKind::Retry,
             Error::Panicked { .. } => ErrorKind::Restart,
             Error::PlanMismatch { .. } => ErrorKind::Internal,
-            Error::State { .. } => ErrorKind::Corrupt,
+            Error::State { .. } | Error::OutputLost { .. } => ErrorKind::Corrupt,
             Error::Operator { source, .. } => source.kind(),
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use highwater_core::context::Context;
 use highwater_core::cut::Cut;
 use highwater_core::error::Result;
+use highwater_core::failpoint::reach;
 use highwater_core::job::Job;
 use highwater_core::metrics::Role;
 use highwater_core::record::{Batch, Data};
@@ -58,7 +59,11 @@ fn open<T: Data>(env: &Env<'_>, uid: &str, sink: &impl Sink<T>) -> Result<Box<dy
     let mut context = WriterContext::new(env.worker(), env.workers());
     if let Some(snapshots) = &job.config().snapshots {
         let place = env.dataflow().place(uid).unwrap_or_default();
-        job.shared("recovered sink", place, || sink.recover(&snapshots.committed(uid)))?;
+        job.shared("recovered sink", place, || {
+            reach("recover-before")?;
+            sink.recover(snapshots.attempt(), &snapshots.committed(uid))?;
+            reach("recover-after")
+        })?;
         context.attempt = Some(snapshots.attempt());
         context.resumes = snapshots.resumes();
     }
