@@ -27,7 +27,7 @@ mod reader;
 mod slots;
 
 pub use reader::{GroupReader, StateReader};
-pub(crate) use slots::Slots;
+pub(crate) use slots::{Slot, Slots, each_slot, slots_name};
 
 use std::fmt;
 use std::marker::PhantomData;

@@ -75,7 +75,7 @@ impl Slots {
             blocks: blocks.len() as u32,
             entries: blocks.iter().map(Block::entries).sum(),
             operator: format.operator.clone(),
-            state: format!("{}{SLOTS}", format.state),
+            state: slots_name(&format.state),
             schemas: Schemas {
                 namespace: format.schemas.namespace.clone(),
                 key: Schema::opaque("nothing", 1),
@@ -90,6 +90,50 @@ impl Slots {
     }
 }
 
+/// Returns the name of the slots of a state.
+pub(crate) fn slots_name(state: &str) -> String {
+    format!("{state}{SLOTS}")
+}
+
+/// What a delta replaces in a namespace.
+pub(crate) struct Slot<'a> {
+    /// Where this is said.
+    place: Place,
+    entry: u64,
+    /// In which key groups.
+    pub(crate) of: KeyGroupRange,
+    /// The encoded namespace.
+    pub(crate) namespace: &'a [u8],
+    /// The keys, by their hash.
+    pub(crate) marks: Dirty,
+}
+
+/// Passes on what a delta replaces.
+pub(crate) fn each_slot<'a>(
+    part: &PartReader<'a>,
+    mut pass: impl FnMut(Slot<'a>) -> Result<(), FormatError>,
+) -> Result<(), FormatError> {
+    let range = part.header().range;
+    for block in part.blocks(range) {
+        let mut block = block?;
+        let group = block.group();
+        for (entry, raw) in (0..).zip(&mut block) {
+            let (raw, place) = (raw?, Place::Block(group));
+            let decode = |role| move |source| FormatError::Decode { place, entry, role, source };
+            let of = match raw.key {
+                OF_GROUP => Some(KeyGroupRange { first: group, last: group }),
+                OF_ALL => Some(range),
+                _ => None,
+            };
+            let of = of.ok_or_else(|| malformed("neither one key group nor all of them"));
+            let of = of.map_err(decode(Role::Key))?;
+            let marks = marks(raw.value).map_err(decode(Role::Value))?;
+            pass(Slot { place, entry, of, namespace: raw.namespace, marks })?;
+        }
+    }
+    Ok(())
+}
+
 impl<N: Stored, K: Key, V: Stored> StateFormat<N, K, V, Postcard> {
     /// Reads the slots that a delta replaces, those of the groups in a range.
     ///
@@ -102,7 +146,7 @@ impl<N: Stored, K: Key, V: Stored> StateFormat<N, K, V, Postcard> {
     ) -> Result<(), FormatError> {
         let part = PartReader::open(bytes)?;
         let header = part.header();
-        let expected = format!("{}{SLOTS}", self.state);
+        let expected = slots_name(&self.state);
         if (&header.operator, &header.state) != (&self.operator, &expected) {
             return Err(FormatError::State {
                 found: (header.operator.clone(), header.state.clone()),
@@ -114,30 +158,17 @@ impl<N: Stored, K: Key, V: Stored> StateFormat<N, K, V, Postcard> {
             return Err(self.mismatch(Role::Namespace, found, expected));
         }
         let mut again = Vec::new();
-        for block in part.blocks(header.range) {
-            let mut block = block?;
-            let group = block.group();
-            for (entry, raw) in (0..).zip(&mut block) {
-                let (raw, place) = (raw?, Place::Block(group));
-                let decode =
-                    |role| move |source| FormatError::Decode { place, entry, role, source };
-                let namespace = exact(&self.codec, expected, raw.namespace, &mut again)
-                    .map_err(decode(Role::Namespace))?;
-                let of = match raw.key {
-                    OF_GROUP => Some(KeyGroupRange { first: group, last: group }),
-                    OF_ALL => Some(header.range),
-                    _ => None,
-                };
-                let of = of.ok_or_else(|| malformed("neither one key group nor all of them"));
-                let of = of.map_err(decode(Role::Key))?;
-                let marks = marks(raw.value).map_err(decode(Role::Value))?;
-                let (first, last) = (of.first.max(range.first), of.last.min(range.last));
-                if first <= last {
-                    forget(KeyGroupRange { first, last }, namespace, marks);
-                }
+        each_slot(&part, |Slot { place, entry, of, namespace, marks }| {
+            let namespace =
+                exact(&self.codec, expected, namespace, &mut again).map_err(|source| {
+                    FormatError::Decode { place, entry, role: Role::Namespace, source }
+                })?;
+            let (first, last) = (of.first.max(range.first), of.last.min(range.last));
+            if first <= last {
+                forget(KeyGroupRange { first, last }, namespace, marks);
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 }
 
