@@ -160,13 +160,13 @@ fn is_curable(error: &Error, began: bool) -> bool {
     use std::io::ErrorKind::{IsADirectory, NotADirectory, NotFound, PermissionDenied};
     match error {
         Error::Operator { source, .. } => is_curable(source, began),
-        Error::State { source } => {
+        Error::State { source, kind } => {
             match (source.downcast_ref::<CommitError>(), source.downcast_ref::<StorageError>()) {
                 // Another start of the same job is at work.
                 (Some(CommitError::Fenced { .. }), _) => false,
                 (Some(_), _) => true,
                 (None, Some(storage)) => began || storage.kind() == ErrorKind::Retry,
-                (None, None) => began,
+                (None, None) => began || *kind == ErrorKind::Restart,
             }
         }
         Error::Io { source, .. } => {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use highwater_core::error::ErrorKind;
+use highwater_core::error::{Error, ErrorKind};
 use highwater_core::key::KeyGroup;
 
 use crate::format::codec::CodecError;
@@ -310,6 +310,12 @@ impl FormatError {
             | FormatError::TooLong { .. } => ErrorKind::Invalid,
             FormatError::Io { .. } => ErrorKind::Retry,
         }
+    }
+}
+
+impl From<FormatError> for Error {
+    fn from(error: FormatError) -> Self {
+        Error::state_of(error.kind(), error)
     }
 }
 

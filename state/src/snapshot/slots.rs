@@ -1,7 +1,7 @@
 //! The slots that a delta replaces, as a part of their own.
 //!
 //! ```text
-//! entry   namespace, key: empty for one key group, 1 for all of the part; value: marks, u64 each
+//! entry   namespace, key: empty for one key group, 1 for all of the part; value: marks (marks.rs)
 //! ```
 //!
 //! What counts for all groups stands in the block of the first: many namespaces have few keys, and
@@ -9,6 +9,7 @@
 
 use highwater_core::key::{Key, KeyGroup, KeyGroupRange};
 
+use super::marks::{self, Marks};
 use super::reader::exact;
 use crate::format::{
     Block, Codec, CodecError, FormatError, Header, PartReader, PartWriter, Place, Postcard,
@@ -51,8 +52,7 @@ impl Slots {
 
     fn add(&mut self, index: usize, namespace: Vec<u8>, what: &'static [u8], marks: &Dirty) {
         if let Some(named) = self.named.get_mut(index).filter(|_| !marks.is_clean()) {
-            let bytes = marks.words().iter().flat_map(|word| word.to_le_bytes()).collect();
-            named.push((namespace, what, bytes));
+            named.push((namespace, what, marks::bytes(marks)));
         }
     }
 
@@ -105,7 +105,7 @@ pub(crate) struct Slot<'a> {
     /// The encoded namespace.
     pub(crate) namespace: &'a [u8],
     /// The keys, by their hash.
-    pub(crate) marks: Dirty,
+    pub(crate) marks: Marks,
 }
 
 /// Passes on what a delta replaces.
@@ -127,7 +127,7 @@ pub(crate) fn each_slot<'a>(
             };
             let of = of.ok_or_else(|| malformed("neither one key group nor all of them"));
             let of = of.map_err(decode(Role::Key))?;
-            let marks = marks(raw.value).map_err(decode(Role::Value))?;
+            let marks = Marks::read(raw.value).map_err(decode(Role::Value))?;
             pass(Slot { place, entry, of, namespace: raw.namespace, marks })?;
         }
     }
@@ -142,7 +142,7 @@ impl<N: Stored, K: Key, V: Stored> StateFormat<N, K, V, Postcard> {
         &self,
         bytes: &[u8],
         range: KeyGroupRange,
-        mut forget: impl FnMut(KeyGroupRange, N, Dirty),
+        mut forget: impl FnMut(KeyGroupRange, N, Marks),
     ) -> Result<(), FormatError> {
         let part = PartReader::open(bytes)?;
         let header = part.header();
@@ -174,11 +174,4 @@ impl<N: Stored, K: Key, V: Stored> StateFormat<N, K, V, Postcard> {
 
 fn malformed(what: &'static str) -> CodecError {
     CodecError::Malformed { at: 0, what }
-}
-
-fn marks(bytes: &[u8]) -> Result<Dirty, CodecError> {
-    let (words, rest) = bytes.as_chunks::<8>();
-    let words = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
-    let marks = Dirty::from_words(words).filter(|_| rest.is_empty());
-    marks.ok_or_else(|| malformed("marks of a number of slots that there cannot be"))
 }

@@ -19,12 +19,11 @@ use crate::format::{
     Codec, CodecError, FormatError, Header, PartReader, Place, Postcard, RawEntry, Role,
     SchemaMismatch,
 };
-use crate::heap::Dirty;
 use crate::schema::Difference;
-use crate::snapshot::{Slot, each_slot, slots_name};
+use crate::snapshot::{Marks as SlotMarks, Slot, each_slot, slots_name};
 
 /// What a delta replaces, by encoded namespace.
-type Marks<'a> = BTreeMap<&'a [u8], Vec<(KeyGroupRange, Dirty)>>;
+type Marks<'a> = BTreeMap<&'a [u8], Vec<(KeyGroupRange, SlotMarks)>>;
 
 /// One part, and what it replaces if it is a delta.
 #[derive(Debug)]
@@ -224,7 +223,7 @@ impl<'a> Link<'a> {
     }
 
     /// Returns the marks of a namespace in a key group.
-    fn marks(&self, group: KeyGroup, namespace: &[u8]) -> impl Iterator<Item = &Dirty> {
+    fn marks(&self, group: KeyGroup, namespace: &[u8]) -> impl Iterator<Item = &SlotMarks> {
         let marks = self.marks.as_ref().and_then(|marks| marks.get(namespace));
         let marks = marks.into_iter().flatten();
         marks.filter(move |(of, _)| of.contains(group)).map(|(_, marks)| marks)
