@@ -42,6 +42,8 @@ mod name;
 mod folder;
 mod format;
 mod place;
+#[cfg(feature = "object-store")]
+mod objects;
 mod sealed;
 mod sink;
 mod writer;

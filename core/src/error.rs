@@ -74,7 +74,7 @@ pub enum Error {
         found: String,
     },
     /// Results that are committed have disappeared before they became visible.
-    #[error("{}: the committed results are lost, neither this file nor {hidden} is there",
+    #[error("{}: committed results are lost, they are neither there nor in {hidden}",
             path.display())]
     OutputLost {
         /// The file that should hold them.

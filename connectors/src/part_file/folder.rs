@@ -234,9 +234,9 @@ fn remove_if_there(path: &Path) -> Result<()> {
     }
 }
 
-/// Opens a file that was closed, to sync it.
+/// Opens a file that was closed, to sync it or to read it.
 pub(super) fn reopen(path: &Path) -> Result<File> {
-    OpenOptions::new().write(true).open(path).map_err(|e| Error::io("open", path, e))
+    OpenOptions::new().read(true).write(true).open(path).map_err(|e| Error::io("open", path, e))
 }
 
 /// Makes new and removed names durable.

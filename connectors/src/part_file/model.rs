@@ -333,4 +333,17 @@ proptest! {
     ) {
         run(|dir| CsvFiles::to(dir), has_old, steps);
     }
+
+    #[test]
+    #[cfg(feature = "object-store")]
+    fn the_visible_rows_are_those_of_the_log_in_an_object_store_too(
+        has_old in any::<bool>(),
+        steps in steps(),
+    ) {
+        let store = |dir: &Path| {
+            let store = object_store::local::LocalFileSystem::new_with_prefix(dir).unwrap();
+            CsvFiles::to("").in_store(std::sync::Arc::new(store))
+        };
+        run(store, has_old, steps);
+    }
 }

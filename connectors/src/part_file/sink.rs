@@ -12,6 +12,8 @@ use highwater_core::time::Epoch;
 use super::folder::Folder;
 use super::format::RowFormat;
 use super::name::Naming;
+#[cfg(feature = "object-store")]
+use super::objects::Objects;
 use super::place::{OldFile, OldFiles, Place, Prepared};
 use super::writer::{PartWriter, Rolling};
 
@@ -33,17 +35,30 @@ pub struct PartSink<F> {
 #[derive(Clone, Debug)]
 enum Target {
     Folder(PathBuf),
+    #[cfg(feature = "object-store")]
+    Store(Arc<dyn object_store::ObjectStore>, PathBuf),
 }
 
 impl<F> PartSink<F> {
     /// Makes a sink that writes `part-*` into a folder, which is made if it is not there.
     pub fn new(dir: impl Into<PathBuf>, format: F) -> Self {
-        Self::into(Target::Folder(dir.into()), format)
+        let (target, prefix) = (Target::Folder(dir.into()), "part".to_owned());
+        PartSink { format, target, prefix, overwrite: false, rolling: Rolling::default() }
     }
 
-    fn into(target: Target, format: F) -> Self {
-        let prefix = "part".to_owned();
-        PartSink { format, target, prefix, overwrite: false, rolling: Rolling::default() }
+    /// Takes the path for one in an object store, such as `results/hourly`. A file is written in
+    /// the folder for temporary files of this machine, and uploaded when its epoch has ended.
+    ///
+    /// The store should be able to copy without replacing. To S3 it must be said how, with
+    /// `AmazonS3Builder::with_copy_if_not_exists`; otherwise a commit may replace an object of
+    /// somebody else that has come to have the name of a new one.
+    #[cfg(feature = "object-store")]
+    #[must_use]
+    pub fn in_store(mut self, store: Arc<dyn object_store::ObjectStore>) -> Self {
+        self.target = match self.target {
+            Target::Folder(path) | Target::Store(_, path) => Target::Store(store, path),
+        };
+        self
     }
 
     /// Sets how the names of the files begin, instead of `part`.
@@ -80,6 +95,8 @@ impl<F> PartSink<F> {
     pub(super) fn place(&self) -> Result<Arc<dyn Place>> {
         match &self.target {
             Target::Folder(path) => Ok(Arc::new(Folder::new(path.clone())?)),
+            #[cfg(feature = "object-store")]
+            Target::Store(store, path) => Ok(Arc::new(Objects::new(Arc::clone(store), path)?)),
         }
     }
 
