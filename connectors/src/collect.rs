@@ -111,7 +111,7 @@ impl<T: Data + Send> Sink<T> for Collect<T> {
 
     /// Leaves other prepared results alone, as another sink may share the list; the next attempt
     /// that prepares some drops those of the attempts before it.
-    fn recover(&self, committed: &[String]) -> Result<()> {
+    fn recover(&self, _: u64, committed: &[String]) -> Result<()> {
         for payload in committed {
             let parsed = payload.split_once('-');
             let ticket = parsed.and_then(|(a, n)| Some((a.parse().ok()?, n.parse().ok()?)));
@@ -223,13 +223,13 @@ mod tests {
         let mut parts = [1, 2, 3].map(|value| pending(&sink, Some(1), value));
         let payloads = parts.each_mut().map(|part| part.prepare().unwrap());
         parts[0].commit().unwrap();
-        sink.recover(&payloads[..2]).unwrap();
-        sink.recover(&payloads[..2]).unwrap();
+        sink.recover(2, &payloads[..2]).unwrap();
+        sink.recover(2, &payloads[..2]).unwrap();
         parts[1].commit().unwrap();
         assert_eq!(sink.take_values(), [1, 2]);
         let _: String = pending(&sink, Some(2), 4).prepare().unwrap();
         assert_eq!(lock(&sink.results).prepared.len(), 1, "what nobody committed is dropped");
-        assert!(sink.recover(&["7".to_owned()]).is_err());
+        assert!(sink.recover(2, &["7".to_owned()]).is_err());
     }
 
     #[test]

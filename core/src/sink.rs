@@ -57,11 +57,14 @@ pub trait Sink<T: Data>: Send + 'static {
     /// that they left behind. Called once, before any writer is opened, by a job that takes
     /// checkpoints.
     ///
+    /// - `attempt`: which start of the job this is. What this attempt or a later one has written is
+    ///   left alone: another process of this attempt may write already, and this one may have been
+    ///   stopped while a later one was started.
     /// - `committed`: what [`Committable::prepare`] returned, in the order of the epochs.
     ///
     /// # Errors
     /// When something could not be committed.
-    fn recover(&self, _committed: &[String]) -> Result<()> {
+    fn recover(&self, _attempt: u64, _committed: &[String]) -> Result<()> {
         Ok(())
     }
 }

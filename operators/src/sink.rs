@@ -58,7 +58,9 @@ fn open<T: Data>(env: &Env<'_>, uid: &str, sink: &impl Sink<T>) -> Result<Box<dy
     let mut context = WriterContext::new(env.worker(), env.workers());
     if let Some(snapshots) = &job.config().snapshots {
         let place = env.dataflow().place(uid).unwrap_or_default();
-        job.shared("recovered sink", place, || sink.recover(&snapshots.committed(uid)))?;
+        job.shared("recovered sink", place, || {
+            sink.recover(snapshots.attempt(), &snapshots.committed(uid))
+        })?;
         context.attempt = Some(snapshots.attempt());
         context.resumes = snapshots.resumes();
     }
