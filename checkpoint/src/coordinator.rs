@@ -162,7 +162,10 @@ pub struct Coordinator {
     deltas: u32,
     failures: u32,
     triggered: Duration,
-    ended: Duration,
+    /// When the last one completed or was given up.
+    ended: Option<Duration>,
+    /// Whether the checkpoint with which the job ends is complete.
+    last_completed: bool,
     drained: bool,
     released: bool,
     request: Option<Request>,
@@ -190,7 +193,8 @@ impl Coordinator {
             deltas: 0,
             failures: 0,
             triggered: Duration::ZERO,
-            ended: Duration::ZERO,
+            ended: None,
+            last_completed: false,
             drained: false,
             released: false,
             request: None,
@@ -260,7 +264,7 @@ impl Coordinator {
             pending.aborted = true;
         }
         self.full_next = true;
-        self.ended = self.now;
+        self.ended = Some(self.now);
         self.failures += 1;
         if self.requested.take_if(|requested| *requested >= checkpoint).is_some() {
             self.request = None;
@@ -340,7 +344,8 @@ impl Coordinator {
         let Completing { checkpoint, last, manifest, requested, completed } = completing;
         tracing::info!(checkpoint = checkpoint.0, bytes = manifest.parts_bytes(), "completed");
         self.failures = 0;
-        self.ended = self.now;
+        self.ended = Some(self.now);
+        self.last_completed = last;
         if let Some(completed) = completed {
             let manifest = Box::new(manifest.clone());
             self.actions.push(Action::Collect { completed, manifest });
@@ -395,7 +400,7 @@ impl Coordinator {
         let busy = live + usize::from(self.completing.is_some());
         let has_last = self.pending.values().any(|pending| pending.last && !pending.aborted)
             || self.completing.as_ref().is_some_and(|completing| completing.last);
-        if self.released || has_last || busy >= self.options.max_concurrent {
+        if self.released || self.last_completed || has_last || busy >= self.options.max_concurrent {
             return;
         }
         let (last, wanted) = match &self.request {
@@ -406,7 +411,8 @@ impl Coordinator {
         if wanted && (busy > 0 || (self.failures > 0 && !self.has_rested())) {
             return;
         }
-        let due = self.has_rested() && self.now >= self.ended + self.options.min_pause;
+        let paused = self.ended.is_none_or(|ended| self.now >= ended + self.options.min_pause);
+        let due = self.has_rested() && paused;
         if !wanted && !due {
             return;
         }
