@@ -101,12 +101,12 @@ impl Checkpoints {
     ///
     /// - `offload`: where work is done that takes long.
     /// - `now`: the time since the start, and since 1970 in ms.
-    pub fn drive(
+    pub fn drive<F: Fn() -> (Duration, i64) + 'static>(
         self,
         job: &Arc<Job>,
         offload: Arc<dyn Offload>,
-        now: impl Fn() -> (Duration, i64) + 'static,
-    ) -> (impl Future<Output = ()>, Requests) {
+        now: F,
+    ) -> (impl Future<Output = ()> + use<F>, Requests) {
         let start = Start {
             attempt: self.attempt.number(),
             first: self.process.first_epoch(),

@@ -282,6 +282,7 @@ impl Coordinator {
         self.statistics.fail(checkpoint, why, self.now_ms);
         for (_, pending) in self.pending.range_mut(checkpoint..) {
             pending.aborted = true;
+            pending.since = self.now;
         }
         self.full_next = true;
         self.ended = Some(self.now);
@@ -300,12 +301,14 @@ impl Coordinator {
         }
     }
 
-    /// Gives up checkpoints that take too long.
+    /// Gives up checkpoints that take too long; one that was given up and is still not answered
+    /// counts again.
     fn expire(&mut self) {
         let (now, timeout) = (self.now, self.options.timeout);
-        let late = self.pending.iter().find(|(_, pending)| {
-            !pending.aborted && !pending.is_answered() && now >= pending.triggered + timeout
-        });
+        let late = self
+            .pending
+            .iter()
+            .find(|(_, pending)| !pending.is_answered() && now >= pending.since + timeout);
         if let Some((checkpoint, pending)) = late {
             let silent: Vec<_> = pending.silent().map(|i| i.uid.as_str()).take(3).collect();
             let why = format!("not complete after {timeout:?}, no answer from {silent:?}");
@@ -423,8 +426,9 @@ impl Coordinator {
 
     fn trigger_if_due(&mut self) {
         let Some(instances) = &self.instances else { return };
-        let live = self.pending.values().filter(|pending| !pending.aborted).count();
-        let busy = live + usize::from(self.completing.is_some());
+        // Those that were given up count until they are answered: behind them nothing completes, and
+        // a job that is too slow for its timeout would pile up epochs for ever.
+        let busy = self.pending.len() + usize::from(self.completing.is_some());
         let has_last = self.pending.values().any(|pending| pending.last && !pending.aborted)
             || self.completing.as_ref().is_some_and(|completing| completing.last);
         if self.released || self.last_completed || has_last || busy >= self.options.max_concurrent {

@@ -10,8 +10,8 @@ use crate::messages::{Ack, Instance};
 /// One checkpoint under way.
 #[derive(Clone, Debug)]
 pub(super) struct Pending {
-    /// When it was triggered, since the start of the coordinator.
-    pub(super) triggered: Duration,
+    /// When it was triggered or given up, since the start of the coordinator.
+    pub(super) since: Duration,
     /// Whether the job ends with it.
     pub(super) last: bool,
     /// Whether it has been given up. It still waits for its acknowledgements: what sinks prepared
@@ -22,9 +22,9 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    pub(super) fn new(triggered: Duration, last: bool, instances: &BTreeSet<Instance>) -> Self {
+    pub(super) fn new(since: Duration, last: bool, instances: &BTreeSet<Instance>) -> Self {
         Pending {
-            triggered,
+            since,
             last,
             aborted: false,
             waits_for: instances.clone(),

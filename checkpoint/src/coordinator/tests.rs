@@ -155,10 +155,10 @@ fn a_checkpoint_that_was_given_up_leaves_its_results_to_the_next_which_is_full()
     played.complete(1, false);
     assert_eq!(played.wait(INTERVAL), ["trigger 2 delta"]);
     assert_eq!(played.answer("source", 2, Err("disk full".to_owned()), None), [""; 0]);
-    assert_eq!(played.wait(INTERVAL), ["trigger 3 full"]);
+    assert_eq!(played.wait(INTERVAL), [""; 0], "the sink has not answered");
+    assert_eq!(played.ack("sink", 2, true, Some("two")), ["trigger 3 full"]);
     assert_eq!(played.ack("source", 3, false, None), [""; 0]);
-    assert_eq!(played.ack("sink", 3, false, Some("three")), [""; 0], "it has not answered for 2");
-    let written = played.ack("sink", 2, true, Some("two"));
+    let written = played.ack("sink", 3, false, Some("three"));
     assert_eq!(written, [r#"write 3 sink [1] ["two", "three"] source [1] []"#]);
     assert_eq!(played.finish(3), ["collect"]);
 }
@@ -190,11 +190,27 @@ fn more_failures_in_a_row_than_tolerable_end_the_job() {
         options.timeout = INTERVAL;
     });
     assert_eq!(played.wait(INTERVAL), ["trigger 1 full"]);
-    assert_eq!(played.wait(INTERVAL), ["trigger 2 full"], "the first is given up");
+    assert_eq!(played.wait(INTERVAL), [""; 0], "the first is given up");
+    played.ack("source", 1, false, None);
+    assert_eq!(played.ack("sink", 1, false, None), ["trigger 2 full"]);
     let failed = played.wait(INTERVAL);
     let expected = "fail state: checkpoint 2 failed, the 2. in a row, tolerable are 1: \
                     not complete after 100ms, no answer from [\"sink\", \"source\"]";
     assert_eq!(failed[0], expected);
+}
+
+#[test]
+fn a_checkpoint_that_is_never_answered_holds_back_the_next_and_fails_again_and_again() {
+    let mut played = Played::new(|options| {
+        options.tolerable_failures = 2;
+        options.timeout = INTERVAL * 3;
+    });
+    assert_eq!(played.wait(INTERVAL), ["trigger 1 full"]);
+    let mut waited = Vec::new();
+    (0..9).for_each(|_| waited.extend(played.wait(INTERVAL)));
+    let expected = "fail state: checkpoint 1 failed, the 3. in a row, tolerable are 2: \
+                    not complete after 300ms, no answer from [\"sink\", \"source\"]";
+    assert_eq!(waited, [expected]);
 }
 
 #[test]
