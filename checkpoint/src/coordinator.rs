@@ -336,7 +336,7 @@ impl Coordinator {
             self.actions.push(Action::Write(Box::new(manifest.clone())));
             self.completing = Some(Completing {
                 checkpoint,
-                triggered: pending.triggered,
+                triggered: pending.since,
                 last: pending.last,
                 manifest,
                 completed: None,
