@@ -131,8 +131,6 @@ struct Completing {
     manifest: Manifest,
     /// Its place in the log, once it is there.
     completed: Option<Completed>,
-    /// Whether a request waits for it.
-    requested: bool,
 }
 
 /// What is known of a job before it starts.
@@ -329,7 +327,6 @@ impl Coordinator {
             manifest.created_ms = self.now_ms;
             manifest.finished = pending.last;
             self.prepared.take(&mut manifest);
-            let requested = self.requested == Some(checkpoint);
             self.actions.push(Action::Write(Box::new(manifest.clone())));
             self.completing = Some(Completing {
                 checkpoint,
@@ -337,7 +334,6 @@ impl Coordinator {
                 last: pending.last,
                 manifest,
                 completed: None,
-                requested,
             });
         }
     }
@@ -366,7 +362,7 @@ impl Coordinator {
 
     fn marked(&mut self) {
         let Some(completing) = self.completing.take() else { return };
-        let Completing { checkpoint, triggered, last, manifest, requested, completed } = completing;
+        let Completing { checkpoint, triggered, last, manifest, completed } = completing;
         let (bytes, took) = (manifest.parts_bytes(), self.now.saturating_sub(triggered));
         tracing::info!(checkpoint = checkpoint.0, bytes, "completed");
         self.statistics.complete(checkpoint, bytes, took, self.now_ms);
@@ -377,14 +373,13 @@ impl Coordinator {
             let manifest = Box::new(manifest.clone());
             self.actions.push(Action::Collect { completed, manifest });
         }
+        let requested = self.requested == Some(checkpoint);
         match self.request.as_ref().filter(|_| requested).and_then(|request| request.url.clone()) {
             Some(url) => self.actions.push(Action::Export { url, manifest: Box::new(manifest) }),
             None if requested => self.exported(Ok(())),
             None => {}
         }
-        if last && self.request.is_none() {
-            self.release();
-        }
+        self.release_if_done();
     }
 
     fn release(&mut self) {
@@ -392,12 +387,33 @@ impl Coordinator {
         self.actions.push(Action::Order(Order::Release));
     }
 
+    /// Lets the job end after its last checkpoint, unless a savepoint is still being written.
+    fn release_if_done(&mut self) {
+        if self.last_completed && self.request.is_none() && !self.released {
+            self.release();
+        }
+    }
+
+    /// Returns the checkpoint with which the job ends, if it is under way.
+    fn last(&self) -> Option<Epoch> {
+        let completing = self.completing.as_ref().filter(|completing| completing.last);
+        let mut pending = self.pending.iter().filter(|(_, of)| of.last && !of.aborted);
+        completing.map(|of| of.checkpoint).or_else(|| pending.next().map(|(last, _)| *last))
+    }
+
     fn requested(&mut self, request: Request) {
-        if self.request.is_some() || self.released {
-            let why = if self.released { "the job is ending" } else { "another one is under way" };
+        let last = self.last();
+        let why = match self.request {
+            _ if self.released || (last.is_some() && request.url.is_some()) => "the job is ending",
+            Some(_) => "another one is under way",
+            None => "",
+        };
+        if !why.is_empty() {
             self.actions.push(Action::Answer(Err(why.to_owned())));
             return;
         }
+        // No other checkpoint follows the last one.
+        self.requested = last;
         if request.then == Then::Drain {
             self.actions.push(Action::Order(Order::Drain));
         }
@@ -417,7 +433,7 @@ impl Coordinator {
                 self.actions.push(Action::Order(Order::Halt));
             }
             Then::Drain => self.release(),
-            _ => {}
+            _ => self.release_if_done(),
         }
     }
 
@@ -425,9 +441,8 @@ impl Coordinator {
         let Some(instances) = &self.instances else { return };
         let live = self.pending.values().filter(|pending| !pending.aborted).count();
         let busy = live + usize::from(self.completing.is_some());
-        let has_last = self.pending.values().any(|pending| pending.last && !pending.aborted)
-            || self.completing.as_ref().is_some_and(|completing| completing.last);
-        if self.released || self.last_completed || has_last || busy >= self.options.max_concurrent {
+        let has_last = self.last_completed || self.last().is_some();
+        if self.released || has_last || busy >= self.options.max_concurrent {
             return;
         }
         let (last, wanted) = match &self.request {

@@ -229,11 +229,12 @@ impl Loop {
                 let (shared, claimed) = (Arc::clone(&self.shared), self.claimed.take());
                 self.step(async move {
                     let retained = shared.attempt.lock().await.completed().to_vec();
+                    let before = reach("collect-before");
                     let mut garbage = shared.garbage.lock().await;
-                    if reach("collect-before").is_ok() {
-                        garbage.collect(&retained, &completed, &manifest, &[]).await;
+                    garbage.collect(&retained, &completed, &manifest, &[]).await;
+                    if let Err(error) = before.and_then(|()| reach("collect-after")) {
+                        tracing::warn!(error = error.sentence(), "collecting garbage failed");
                     }
-                    let _ = reach("collect-after");
                     if let Some(url) = claimed {
                         delete_claimed(&url).await;
                     }

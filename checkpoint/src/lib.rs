@@ -38,6 +38,8 @@ pub mod savepoint;
 pub mod storage;
 
 pub mod error;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use checkpoints::{Checkpoints, Requests, Running, Threaded};
 pub use coordinator::{Status, Then};

@@ -47,6 +47,7 @@ pub(crate) struct Process {
     attempt: u64,
     first: Epoch,
     resumes: bool,
+    undo_after: Option<Epoch>,
     taken: UnboundedSender<Taken>,
     state: Mutex<State>,
 }
@@ -55,13 +56,14 @@ impl Process {
     /// - `taken`: where cuts go.
     pub(crate) fn new(attempt: u64, restored: Restored, taken: UnboundedSender<Taken>) -> Self {
         let (first, resumes) = (restored.first(), restored.resumes());
+        let undo_after = restored.undo_after();
         let state = State {
             kinds: BTreeMap::new(),
             restored,
             asked_for: BTreeSet::new(),
             waiting: Waiting::new(),
         };
-        Process { attempt, first, resumes, taken, state: Mutex::new(state) }
+        Process { attempt, first, resumes, undo_after, taken, state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -204,6 +206,10 @@ impl Snapshots for Process {
         let mut state = self.state();
         state.asked_for.insert(uid.to_owned());
         Ok(state.restored.states(uid))
+    }
+
+    fn undo_after(&self) -> Option<Epoch> {
+        self.undo_after
     }
 
     fn committed(&self, uid: &str) -> Vec<String> {

@@ -28,6 +28,9 @@ use crate::format::Malformed;
 /// How many bytes are asked of the system at once, and of a decoder.
 pub(crate) const BUFFER_BYTES: usize = 256 * 1024;
 
+/// What some editors put before the first character of a UTF-8 text.
+pub(crate) const BYTE_ORDER_MARK: &str = "\u{feff}";
+
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// What follows the first byte of a zstd frame that holds no data, as parallel compressors write.
@@ -100,6 +103,8 @@ pub(crate) struct Input {
     compression: Option<Compression>,
     /// Boxed, because one call in 256 KiB does not matter and a type parameter would.
     bytes: Box<dyn Read>,
+    /// Whether something was read.
+    has_begun: bool,
 }
 
 impl Input {
@@ -122,7 +127,7 @@ impl Input {
                 Box::new(zstd::stream::read::Decoder::with_buffer(bytes).map_err(failed)?)
             }
         };
-        Ok(Input { path: path.to_owned(), compression, bytes })
+        Ok(Input { path: path.to_owned(), compression, bytes, has_begun: false })
     }
 
     /// Opens a file behind its first `bytes` bytes, counted after decompression.
@@ -172,8 +177,20 @@ impl Input {
 }
 
 impl Read for Input {
+    /// Fills more than a byte order mark the first time, where there is more: the csv crate takes one
+    /// away only if it is read in one piece, takes it for the end of the file if it is read alone,
+    /// and a small gzip member or zstd frame may end within or behind it.
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.bytes.read(into)
+        let mut filled = self.bytes.read(into)?;
+        let least = if self.has_begun { 0 } else { (BYTE_ORDER_MARK.len() + 1).min(into.len()) };
+        while filled < least {
+            match self.bytes.read(&mut into[filled..])? {
+                0 => break,
+                more => filled += more,
+            }
+        }
+        self.has_begun = true;
+        Ok(filled)
     }
 }
 

@@ -53,4 +53,6 @@ pub use self::sink::PartSink;
 #[cfg(test)]
 mod epochs;
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;

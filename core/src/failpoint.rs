@@ -1,8 +1,8 @@
 //! Places at which a test can let a job fail: every step of the checkpoint protocol has one before
 //! it and one after it.
 //!
-//! Without the feature `failpoints` reaching one does nothing. With it the environment variable
-//! `FAILPOINTS` says what happens where, in the language of the `fail` crate:
+//! In release builds without the feature `failpoints` reaching one does nothing. Else the environment
+//! variable `FAILPOINTS` says what happens where, in the language of the `fail` crate:
 //!
 //! ```text
 //! FAILPOINTS='log-before=2*off->return(kill)'      the third time: kill -9 of the own process
@@ -47,7 +47,7 @@ pub const ALL: [&str; 24] = [
 ///
 /// # Panics
 /// When a test wants it so.
-#[cfg(feature = "failpoints")]
+#[cfg(any(debug_assertions, feature = "failpoints"))]
 pub fn reach(point: &str) -> Result<()> {
     use std::sync::Once;
 
@@ -67,11 +67,11 @@ pub fn reach(point: &str) -> Result<()> {
     Ok(())
 }
 
-/// Reaches a failpoint, which does nothing without the feature `failpoints`.
+/// Reaches a failpoint, which does nothing in such a build.
 ///
 /// # Errors
 /// Never.
-#[cfg(not(feature = "failpoints"))]
+#[cfg(not(any(debug_assertions, feature = "failpoints")))]
 #[inline]
 pub fn reach(_point: &str) -> Result<()> {
     Ok(())

@@ -62,6 +62,9 @@ fn open<T: Data>(env: &Env<'_>, uid: &str, sink: &impl Sink<T>) -> Result<Box<dy
         job.shared("recovered sink", place, || {
             reach("recover-before")?;
             sink.recover(snapshots.attempt(), &snapshots.committed(uid))?;
+            if let Some(after) = snapshots.undo_after() {
+                sink.undo(snapshots.attempt(), after)?;
+            }
             reach("recover-after")
         })?;
         context.attempt = Some(snapshots.attempt());
@@ -124,6 +127,10 @@ struct Discard;
 impl<T: Data> Sink<T> for Discard {
     fn open(&self, _: WriterContext) -> Result<Box<dyn Writer<T>>> {
         Ok(Box::new(Discard))
+    }
+
+    fn undo(&self, _: u64, _: Epoch) -> Result<()> {
+        Ok(())
     }
 }
 

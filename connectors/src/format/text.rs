@@ -107,8 +107,8 @@ mod tests {
     #[test]
     fn lines_lose_their_ends_and_nothing_else() {
         assert_eq!(
-            read("\u{feff}a\r\n\n b \r\r\nlast".as_bytes()).unwrap(),
-            ["a", "", " b \r", "last"]
+            read("\u{feff}a\r\n\n b \r\r\n\u{feff}\nlast".as_bytes()).unwrap(),
+            ["a", "", " b \r", "\u{feff}", "last"]
         );
         assert!(read(b"").unwrap().is_empty());
     }

@@ -7,11 +7,12 @@ use std::time::Duration;
 use highwater_core::error::Result;
 use highwater_core::record::Data;
 use highwater_core::sink::{Sink, Writer, WriterContext};
+use highwater_core::time::Epoch;
 
 use super::folder::Folder;
 use super::format::RowFormat;
 use super::name::Naming;
-use super::place::{OldFile, Place, Prepared};
+use super::place::{OldFile, OldFiles, Place, Prepared};
 use super::writer::{PartWriter, Rolling};
 
 /// Writes rows into part files, each worker into its own.
@@ -32,14 +33,6 @@ pub struct PartSink<F> {
 #[derive(Clone, Debug)]
 enum Target {
     Folder(PathBuf),
-}
-
-impl Target {
-    fn place(&self) -> Result<Arc<dyn Place>> {
-        match self {
-            Target::Folder(path) => Ok(Arc::new(Folder::new(path.clone())?)),
-        }
-    }
 }
 
 impl<F> PartSink<F> {
@@ -83,6 +76,13 @@ impl<F> PartSink<F> {
         self
     }
 
+    /// Returns where the files go.
+    pub(super) fn place(&self) -> Result<Arc<dyn Place>> {
+        match &self.target {
+            Target::Folder(path) => Ok(Arc::new(Folder::new(path.clone())?)),
+        }
+    }
+
     fn naming(&self, extension: &'static str) -> Result<Naming> {
         let naming = Naming { prefix: self.prefix.clone(), extension };
         naming.check()?;
@@ -92,7 +92,7 @@ impl<F> PartSink<F> {
 
 impl<T: Data, F: RowFormat<T>> Sink<T> for PartSink<F> {
     fn open(&self, context: WriterContext) -> Result<Box<dyn Writer<T>>> {
-        let (place, naming) = (self.target.place()?, self.naming(F::EXTENSION)?);
+        let (place, naming) = (self.place()?, self.naming(F::EXTENSION)?);
         place.make()?;
         let mut old = Vec::new();
         if !context.resumes {
@@ -113,11 +113,24 @@ impl<T: Data, F: RowFormat<T>> Sink<T> for PartSink<F> {
     }
 
     fn recover(&self, attempt: u64, committed: &[String]) -> Result<()> {
-        let (place, naming) = (self.target.place()?, self.naming(F::EXTENSION)?);
+        let (place, naming) = (self.place()?, self.naming(F::EXTENSION)?);
         for payload in committed {
             Prepared::parse(payload)?.commit(place.as_ref())?;
         }
         place.sweep(&naming, attempt)
+    }
+
+    fn undo(&self, attempt: u64, after: Epoch) -> Result<()> {
+        let (place, naming) = (self.place()?, self.naming(F::EXTENSION)?);
+        let mut files = place.results(&naming)?;
+        files.retain(|file| match naming.visible(&file.name).as_deref() {
+            Some([_, by, epoch, _]) => *by < attempt && *epoch > after.0,
+            _ => false,
+        });
+        for file in &files {
+            tracing::warn!(file = file.name, after = after.0, "removed, as it is made once more");
+        }
+        place.remove(&OldFiles { folder: place.folder().to_owned(), files })
     }
 }
 
