@@ -5,16 +5,18 @@
 //! that outlive them); jobs that are stopped from outside (would catch results that are missing when
 //! the job goes on, and savepoints that are touched).
 
+#[path = "support/process.rs"]
+mod process;
 mod support;
 
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use highwater::control::{Client, How};
+use process::{Program, files, highwater, kill, lives, results, text, wait_for, wait_for_status};
 use rustix::process::Signal;
-use support::{
-    Program, files, highwater, kill, lives, program, results_alone, text, wait_for, wait_for_status,
-};
+use support::program;
 use tempfile::TempDir;
 
 /// Starts again at once, often enough.
@@ -61,7 +63,7 @@ fn undisturbed(events: &str) -> Vec<String> {
     let output = folders.output();
     let args = ["q5", "--events", events, "--output", text(&output), "-w", "2"];
     Program::start(&program("nexmark"), &args).end().successfully();
-    results_alone(&output)
+    results(&output)
 }
 
 /// What `faulty` gives: every hundredth count of each remainder.
@@ -104,7 +106,7 @@ fn an_attempt_that_is_killed_is_started_again_and_the_results_are_exact() {
         assert!(stderr.contains(&said), "{stderr}");
     }
     assert!(stderr.contains("the job failed 2 times:"), "{stderr}");
-    assert!(results_alone(&folders.output()) == undisturbed(EVENTS));
+    assert!(results(&folders.output()) == undisturbed(EVENTS));
 }
 
 #[test]
@@ -121,7 +123,7 @@ fn a_job_that_panics_once_goes_on_from_its_last_checkpoint() {
         "{stderr}"
     );
     assert!(stderr.contains("the job is started again in 0s"), "{stderr}");
-    assert!(results_alone(&folders.output()) == hundreds(200_000));
+    assert!(results(&folders.output()) == hundreds(200_000));
 }
 
 #[test]
@@ -138,7 +140,7 @@ fn an_attempt_without_a_checkpoint_does_not_go_on_from_those_of_an_earlier_run()
     let own = ["--output", text(&output), "--checkpoint-dir", text(&checkpoints)];
     let job = Program::start(&program("faulty"), &[&fault[..], &own, &long].concat());
     assert!(job.end().successfully().contains("told to panic"));
-    assert!(results_alone(&folders.output()) == hundreds(200_000));
+    assert!(results(&folders.output()) == hundreds(200_000));
 }
 
 #[test]
@@ -203,13 +205,44 @@ fn an_attempt_does_not_outlive_its_supervisor() {
 fn a_job_that_is_asked_to_terminate_takes_a_last_checkpoint_and_goes_on_from_there() {
     let folders = Folders::new();
     let job = folders.start("nexmark", &Q5);
-    at_work(&folders.checkpoints(), 1);
+    let attempt = at_work(&folders.checkpoints(), 1);
+    // As when the whole group is asked: that counts once.
+    kill(attempt, Signal::TERM);
     kill(job.pid(), Signal::TERM);
     let stderr = job.end().successfully();
     assert!(!stderr.contains("failed"), "{stderr}");
-    let restored = [&Q5[..3], &["--restore", "latest", "-w", "3"]].concat();
-    folders.start("nexmark", &restored).end().successfully();
-    assert!(results_alone(&folders.output()) == undisturbed(EVENTS));
+
+    let restored = [&Q5[..], &["--restore", "latest"]].concat();
+    let job = folders.start("nexmark", &[&restored[..], &["--restart", "none"]].concat());
+    assert_eq!(at_work(&folders.checkpoints(), 2), job.pid());
+    kill(job.pid(), Signal::TERM);
+    job.end().successfully();
+
+    folders.start("nexmark", &[&restored[..], &["-w", "3"]].concat()).end().successfully();
+    assert!(results(&folders.output()) == undisturbed(EVENTS));
+}
+
+#[test]
+fn a_job_that_cannot_take_a_last_checkpoint_ends_when_it_is_asked_for_the_second_time() {
+    for strategy in ["none", PERSISTENT] {
+        let folders = Folders::new();
+        let hangs = ["--rate", "100000", "--hang-at", "50000", "--restart", strategy];
+        let mut job = folders.start("faulty", &hangs);
+        let attempt = at_work(&folders.checkpoints(), 1);
+        wait_for("the end of the input", || {
+            let status = Client::connect(&folders.checkpoints()).ok()?.status().ok()?;
+            (status.checkpoints.in_progress == 1 && status.records_in >= 49_000).then_some(())
+        });
+        kill(job.pid(), Signal::TERM);
+        std::thread::sleep(Duration::from_millis(200));
+        assert!(job.is_running(), "a job that is asked once takes its time");
+        wait_for("the end", || {
+            kill(job.pid(), Signal::TERM);
+            (!job.is_running()).then_some(())
+        });
+        assert_eq!(job.end().status.signal(), Some(15), "{strategy}");
+        assert!(!lives(attempt));
+    }
 }
 
 #[test]
@@ -236,7 +269,7 @@ fn a_suspended_job_goes_on_from_its_savepoint_with_other_workers_and_leaves_it_a
     let restored = [&Q5[..3], &["-w", "3", "--restore", text(&savepoint)]].concat();
     folders.start("nexmark", &restored).end().successfully();
     let expected = undisturbed(EVENTS);
-    assert!(results_alone(&folders.output()) == expected);
+    assert!(results(&folders.output()) == expected);
     assert!(files(&savepoint) == before);
 
     std::fs::remove_dir_all(folders.output()).expect("the results");
@@ -245,7 +278,7 @@ fn a_suspended_job_goes_on_from_its_savepoint_with_other_workers_and_leaves_it_a
         std::fs::write(path, content).expect("the results of the first run");
     }
     folders.start("nexmark", &[&restored[..], &["--claim"]].concat()).end().successfully();
-    assert!(results_alone(&folders.output()) == expected);
+    assert!(results(&folders.output()) == expected);
     assert!(!savepoint.exists(), "a claimed savepoint belongs to the job");
 }
 
@@ -275,7 +308,7 @@ fn a_savepoint_of_a_running_job_does_not_disturb_it_and_the_status_shows_it() {
     assert!(newest["bytes"].as_u64().is_some_and(|bytes| bytes > 0), "{json}");
 
     job.end().successfully();
-    assert!(results_alone(&folders.output()) == undisturbed(EVENTS));
+    assert!(results(&folders.output()) == undisturbed(EVENTS));
     let gone = highwater(&[&["status"], &at[..]].concat());
     assert_eq!(gone.status.code(), Some(1));
 }
@@ -290,5 +323,5 @@ fn a_drained_job_leaves_the_results_of_all_that_it_has_read() {
     let stderr = job.end().successfully();
     let (read, _) = stderr.split_once(" records in").expect("a summary");
     let read = read.rsplit(char::is_whitespace).next().expect("a number");
-    assert!(results_alone(&folders.output()) == undisturbed(read));
+    assert!(results(&folders.output()) == undisturbed(read));
 }

@@ -131,8 +131,6 @@ struct Completing {
     manifest: Manifest,
     /// Its place in the log, once it is there.
     completed: Option<Completed>,
-    /// Whether a request waits for it.
-    requested: bool,
 }
 
 /// What is known of a job before it starts.
@@ -332,7 +330,6 @@ impl Coordinator {
             manifest.created_ms = self.now_ms;
             manifest.finished = pending.last;
             self.prepared.take(&mut manifest);
-            let requested = self.requested == Some(checkpoint);
             self.actions.push(Action::Write(Box::new(manifest.clone())));
             self.completing = Some(Completing {
                 checkpoint,
@@ -340,7 +337,6 @@ impl Coordinator {
                 last: pending.last,
                 manifest,
                 completed: None,
-                requested,
             });
         }
     }
@@ -369,7 +365,7 @@ impl Coordinator {
 
     fn marked(&mut self) {
         let Some(completing) = self.completing.take() else { return };
-        let Completing { checkpoint, triggered, last, manifest, requested, completed } = completing;
+        let Completing { checkpoint, triggered, last, manifest, completed } = completing;
         let (bytes, took) = (manifest.parts_bytes(), self.now.saturating_sub(triggered));
         tracing::info!(checkpoint = checkpoint.0, bytes, "completed");
         self.statistics.complete(checkpoint, bytes, took, self.now_ms);
@@ -380,14 +376,13 @@ impl Coordinator {
             let manifest = Box::new(manifest.clone());
             self.actions.push(Action::Collect { completed, manifest });
         }
+        let requested = self.requested == Some(checkpoint);
         match self.request.as_ref().filter(|_| requested).and_then(|request| request.url.clone()) {
             Some(url) => self.actions.push(Action::Export { url, manifest: Box::new(manifest) }),
             None if requested => self.exported(Ok(())),
             None => {}
         }
-        if last && self.request.is_none() {
-            self.release();
-        }
+        self.release_if_done();
     }
 
     fn release(&mut self) {
@@ -395,12 +390,33 @@ impl Coordinator {
         self.actions.push(Action::Order(Order::Release));
     }
 
+    /// Lets the job end after its last checkpoint, unless a savepoint is still being written.
+    fn release_if_done(&mut self) {
+        if self.last_completed && self.request.is_none() && !self.released {
+            self.release();
+        }
+    }
+
+    /// Returns the checkpoint with which the job ends, if it is under way.
+    fn last(&self) -> Option<Epoch> {
+        let completing = self.completing.as_ref().filter(|completing| completing.last);
+        let mut pending = self.pending.iter().filter(|(_, of)| of.last && !of.aborted);
+        completing.map(|of| of.checkpoint).or_else(|| pending.next().map(|(last, _)| *last))
+    }
+
     fn requested(&mut self, request: Request) {
-        if self.request.is_some() || self.released {
-            let why = if self.released { "the job is ending" } else { "another one is under way" };
+        let last = self.last();
+        let why = match self.request {
+            _ if self.released || (last.is_some() && request.url.is_some()) => "the job is ending",
+            Some(_) => "another one is under way",
+            None => "",
+        };
+        if !why.is_empty() {
             self.actions.push(Action::Answer(Err(why.to_owned())));
             return;
         }
+        // No other checkpoint follows the last one.
+        self.requested = last;
         if request.then == Then::Drain {
             self.actions.push(Action::Order(Order::Drain));
         }
@@ -420,7 +436,7 @@ impl Coordinator {
                 self.actions.push(Action::Order(Order::Halt));
             }
             Then::Drain => self.release(),
-            _ => {}
+            _ => self.release_if_done(),
         }
     }
 
@@ -429,9 +445,8 @@ impl Coordinator {
         // Those that were given up count until they are answered: behind them nothing completes, and
         // a job that is too slow for its timeout would pile up epochs for ever.
         let busy = self.pending.len() + usize::from(self.completing.is_some());
-        let has_last = self.pending.values().any(|pending| pending.last && !pending.aborted)
-            || self.completing.as_ref().is_some_and(|completing| completing.last);
-        if self.released || self.last_completed || has_last || busy >= self.options.max_concurrent {
+        let has_last = self.last_completed || self.last().is_some();
+        if self.released || has_last || busy >= self.options.max_concurrent {
             return;
         }
         let (last, wanted) = match &self.request {

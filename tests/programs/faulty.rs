@@ -1,4 +1,4 @@
-//! Counts numbers by their remainder, and panics when it is told to.
+//! Counts numbers by their remainder, and panics or hangs when it is told to.
 //!
 //! ```text
 //! 0, 1, 2, .. --fault--> by remainder --> every hundredth count --> part-*
@@ -22,6 +22,9 @@ struct Args {
     /// Panic at this number
     #[arg(long)]
     panic_at: Option<u64>,
+    /// Do not come back from this number
+    #[arg(long)]
+    hang_at: Option<u64>,
     /// Panic only if this file is not there, and make it
     #[arg(long)]
     once: Option<PathBuf>,
@@ -41,6 +44,9 @@ fn run(args: Args) -> Result<()> {
         let (panic_at, once) = (args.panic_at, args.once.clone());
         env.read(Generator::new(args.numbers, |number| number))
             .map(move |number| {
+                while Some(number) == args.hang_at {
+                    std::thread::park();
+                }
                 assert!(Some(number) != panic_at || !is_due(once.as_deref()), "told to panic");
                 number
             })

@@ -318,3 +318,51 @@ fn the_status_tells_what_became_of_checkpoints_and_how_long_they_took() {
     assert_eq!(failed.checkpoint, 2);
     assert!(failed.why.contains("disk full"), "{}", failed.why);
 }
+
+#[test]
+fn a_job_whose_input_has_ended_waits_for_a_savepoint_that_is_being_written() {
+    let mut played = Played::new(|_| {});
+    let request = Request { url: Some("there".to_owned()), then: Then::Continue };
+    assert_eq!(played.tell(Event::Request(request)), ["trigger 1 full"]);
+    assert_eq!(played.complete(1, false), ["collect", "export there"]);
+    assert_eq!(played.tell(Event::Report(Report::Drained)), ["trigger 2 delta"]);
+    assert_eq!(played.complete(2, true), ["collect"]);
+    assert_eq!(played.tell(Event::Exported(Ok(()))), ["answer Ok(Epoch(1))", "release"]);
+    assert_eq!(played.wait(INTERVAL), [""; 0]);
+}
+
+#[test]
+fn a_job_that_could_not_stop_with_a_savepoint_ends_when_its_input_has_ended() {
+    let mut played = Played::new(|_| {});
+    let request = Request { url: Some("there".to_owned()), then: Then::Suspend };
+    assert_eq!(played.tell(Event::Request(request)), ["trigger 1 full"]);
+    assert_eq!(played.complete(1, false), ["collect", "export there"]);
+    played.tell(Event::Report(Report::Drained));
+    played.complete(2, true);
+    let answered = played.tell(Event::Exported(Err("disk full".to_owned())));
+    assert_eq!(answered, ["answer Err(\"disk full\")", "release"]);
+}
+
+#[test]
+fn who_asks_for_the_end_of_a_job_that_takes_its_last_checkpoint_gets_it() {
+    for (then, ends) in [(Then::Suspend, "halt"), (Then::Drain, "release")] {
+        for answered in [false, true] {
+            let mut played = Played::new(|_| {});
+            assert_eq!(played.tell(Event::Report(Report::Drained)), ["trigger 1 full"]);
+            if answered {
+                played.ack("source", 1, false, None);
+                played.ack("sink", 1, false, None);
+            }
+            let savepoint = Request { url: Some("there".to_owned()), then };
+            let refused = played.tell(Event::Request(savepoint));
+            assert_eq!(refused, ["answer Err(\"the job is ending\")"]);
+            let asked = played.tell(Event::Request(Request { url: None, then }));
+            assert_eq!(asked, if then == Then::Drain { &["drain"][..] } else { &[] });
+            let completed = match answered {
+                true => played.finish(1),
+                false => played.complete(1, false),
+            };
+            assert_eq!(completed, ["collect", "answer Ok(Epoch(1))", ends]);
+        }
+    }
+}
