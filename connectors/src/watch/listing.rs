@@ -23,7 +23,7 @@ use crate::file::is_hidden;
 use crate::offset::FolderFile;
 use crate::stored_path::StoredPath;
 
-/// How many names are looked at in one poll: about a millisecond's worth.
+/// How many names are looked at in one poll, so that a large folder does not hold up the worker.
 const NAMES_PER_POLL: usize = 512;
 
 /// The names of files with the times of their last changes, in ns since 1970.
