@@ -146,8 +146,9 @@ fn drive(job: &Job, snapshots: &InMemory, sink: &ByEpoch, stop_at: u64) {
     }
 }
 
-/// Runs a job once for each of the numbers of workers, each time from the last checkpoint of the run
-/// before; all but the last are halted after `stop_at` records. Returns what became visible, sorted.
+/// Runs a job once for each of the numbers of workers, each time from the last checkpoint of the
+/// run before; all but the last are halted after `stop_at` records. Returns what became visible,
+/// sorted.
 ///
 /// - `before`: called with the number of each run, from 0, before it starts.
 fn results<S: Source + Sync>(

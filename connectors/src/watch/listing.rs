@@ -5,8 +5,8 @@
 //!   '-- of this split --is it a file, when was it changed--> known, or found
 //! ```
 //!
-//! **Invariant**: whether the marker was there is asked before the names are, so that a listing with
-//! the marker has all the files that appeared before it.
+//! **Invariant**: whether the marker was there is asked before the names are, so that a listing
+//! with the marker has all the files that appeared before it.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
