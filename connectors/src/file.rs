@@ -8,8 +8,8 @@
 //! subfolders, and without names that begin with `.` or `_`, which by custom hide unfinished or
 //! auxiliary files. Each file is one split.
 //!
-//! A reader that goes on in a plain file seeks; in a compressed file it decompresses everything before
-//! its place once more and throws it away.
+//! A reader that goes on in a plain file seeks; in a compressed file it decompresses everything
+//! before its place once more and throws it away.
 //!
 //! Several gzip members or zstd frames in one file are read as one. A compressed file that is cut
 //! off or damaged is an error that names the file and the line reached, never a short result.
@@ -137,7 +137,8 @@ impl Input {
 
     /// Opens a file behind its first `bytes` bytes, counted after decompression.
     ///
-    /// Takes no time in a plain file; a compressed one is decompressed up to there, and a pipe read.
+    /// Takes no time in a plain file; a compressed one is decompressed up to there, and a pipe
+    /// read.
     pub(crate) fn open_at(path: &Path, bytes: u64) -> Result<Self> {
         let mut input = Input::open(path)?;
         let about = fs::metadata(path).map_err(|e| Error::io("open", path, e))?;
@@ -182,9 +183,9 @@ impl Input {
 }
 
 impl Read for Input {
-    /// Fills more than a byte order mark the first time, where there is more: the csv crate takes one
-    /// away only if it is read in one piece, takes it for the end of the file if it is read alone,
-    /// and a small gzip member or zstd frame may end within or behind it.
+    /// Fills more than a byte order mark the first time, where there is more: the csv crate takes
+    /// one away only if it is read in one piece, takes it for the end of the file if it is read
+    /// alone, and a small gzip member or zstd frame may end within or behind it.
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let mut filled = self.bytes.read(into)?;
         let least = if self.has_begun { 0 } else { (BYTE_ORDER_MARK.len() + 1).min(into.len()) };

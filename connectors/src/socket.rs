@@ -24,9 +24,9 @@ const READ_BYTES: usize = 64 * 1024;
 ///   line end is a line too. The stream ends when the server closes the connection.
 /// - state: the bytes of the line that is not complete yet.
 ///
-/// There is one split, which one worker reads. It cannot be replayed: what was read is gone, so a job
-/// that is run again, or goes on from a checkpoint, connects anew and does not see what it had read
-/// since.
+/// There is one split, which one worker reads. It cannot be replayed: what was read is gone, so a
+/// job that is run again, or goes on from a checkpoint, connects anew and does not see what it had
+/// read since.
 ///
 /// # Nondeterminism
 /// How many lines a poll finds depends on their arrival.

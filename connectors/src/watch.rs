@@ -11,12 +11,13 @@
 //! each other, and a job that goes on with more workers than splits leaves some without files.
 //!
 //! A file is told from another by its name and the time of its last change. So each is read once, a
-//! file that replaces another of the same name is read as a whole, and one that is removed and comes
-//! back as it was is read again.
+//! file that replaces another of the same name is read as a whole, and one that is removed and
+//! comes back as it was is read again.
 //!
-//! **What whoever writes the files must do**: write them elsewhere, or under a hidden name, and give
-//! them their name in the folder when they are complete, by a rename on the same file system. A file
-//! that is changed afterwards is read again as a whole, or half before and half after the change.
+//! **What whoever writes the files must do**: write them elsewhere, or under a hidden name, and
+//! give them their name in the folder when they are complete, by a rename on the same file system.
+//! A file that is changed afterwards is read again as a whole, or half before and half after the
+//! change.
 //!
 //! **Invariants**: a file counts as read when its reader has ended, and is remembered as long as a
 //! listing finds it (`FolderReader`); a place in a file is gone back to only if the file has not
@@ -26,11 +27,11 @@
 //! checkpoint writes them. Each split lists the whole folder, a part of it in every poll. Remove or
 //! archive what has been read, once a checkpoint is complete, to keep both small.
 //!
-//! Left out: folders in the folder, and a watch by the system's notifications, which lose events and
-//! do not exist on networked file systems.
+//! Left out: folders in the folder, and a watch by the system's notifications, which lose events
+//! and do not exist on networked file systems.
 //!
-//! **Sources**: Flink's `FileSource` with `monitorContinuously`, which remembers all paths for ever;
-//! Spark's file stream source, which asks for the same rename.
+//! **Sources**: Flink's `FileSource` with `monitorContinuously`, which remembers all paths for
+//! ever; Spark's file stream source, which asks for the same rename.
 
 mod listing;
 mod reader;
@@ -58,9 +59,9 @@ const INTERVAL_MIN: Duration = Duration::from_millis(1);
 ///   of their last changes, then of their names, on each of the workers by itself.
 /// - state: the names of the files in the folder, and the place in the one that is being read.
 ///
-/// Files must appear by a rename and never change, see [the module](self). Names that begin with `.`
-/// or `_` are skipped, and so are folders. A file that is removed before its turn comes is not read.
-/// A split without a new file is idle after the time that the watermark strategy sets.
+/// Files must appear by a rename and never change, see [the module](self). Names that begin with
+/// `.` or `_` are skipped, and so are folders. A file that is removed before its turn comes is not
+/// read. A split without a new file is idle after the time that the watermark strategy sets.
 ///
 /// # Nondeterminism
 /// Which files a listing finds depends on when they appear.
@@ -102,8 +103,8 @@ impl<S> Watch<S> {
     ///
     /// - `dir`: the folder, which must exist.
     /// - `interval`: how long to wait before the folder is listed again, at least 1 ms.
-    /// - `files`: how a file is read, such as [`TextFiles`](crate::format::text::TextFiles); what it
-    ///   would itself list does not matter.
+    /// - `files`: how a file is read, such as by [`TextFiles`](crate::format::text::TextFiles);
+    ///   what it would itself list does not matter.
     pub fn new(dir: impl Into<PathBuf>, interval: Duration, files: S) -> Self {
         Watch { files, dir: dir.into(), interval: interval.max(INTERVAL_MIN), marker: None }
     }

@@ -5,8 +5,8 @@
 //!   '-- of this split --is it a file, when was it changed--> known, or found
 //! ```
 //!
-//! **Invariant**: whether the marker was there is asked before the names are, so that a listing with
-//! the marker has all the files that appeared before it.
+//! **Invariant**: whether the marker was there is asked before the names are, so that a listing
+//! with the marker has all the files that appeared before it.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -23,7 +23,7 @@ use crate::file::is_hidden;
 use crate::offset::FolderFile;
 use crate::stored_path::StoredPath;
 
-/// How many names are looked at in one poll: about a millisecond's worth.
+/// How many names are looked at in one poll, so that a large folder does not hold up the worker.
 const NAMES_PER_POLL: usize = 512;
 
 /// The names of files with the times of their last changes, in ns since 1970.

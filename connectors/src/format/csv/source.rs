@@ -1,7 +1,7 @@
 //! CSV files as input.
 //!
-//! A reader that goes on needs the first row of the file again: for the names in it, and to know how
-//! many fields a row has. So it parses the first row, and then what follows its place:
+//! A reader that goes on needs the first row of the file again: for the names in it, and to know
+//! how many fields a row has. So it parses the first row, and then what follows its place:
 //!
 //! ```text
 //! file      | first row | rows read before | the rest |

@@ -1,7 +1,8 @@
 //! Files appear, are replaced and removed while a job is stopped again and again: what it has made
 //! visible in the end is every line once.
 //!
-//! The job is one that commits with its checkpoints: what it read since the last one is lost with it.
+//! The job is one that commits with its checkpoints: what it read since the last one is lost with
+//! it.
 
 use std::collections::BTreeMap;
 use std::fs;
