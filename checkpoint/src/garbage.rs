@@ -91,7 +91,7 @@ impl Garbage {
             Ok(objects) => tracing::debug!(objects, "deleted what earlier attempts left behind"),
             Err(error) => warn(&error),
         }
-        if let Err(error) = self.storage.clear_unfinished(&["files", "manifests", "committed"]) {
+        if let Err(error) = self.storage.clear_unfinished(self.attempt) {
             warn(&error);
         }
     }
