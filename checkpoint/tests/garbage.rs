@@ -1,7 +1,8 @@
 //! What is deleted, in random lives of a job: checkpoints that overlap, are aborted, share files,
 //! fall back behind damage, and jobs that end at any time.
 //!
-//! - *Safe* (I8): after each step all that retained and in-progress manifests name is there and whole.
+//! - *Safe* (I8): after each step all that retained and in-progress manifests name is there and
+//!   whole.
 //! - *Complete*: after a restart nothing is there that no retained manifest names.
 
 #![allow(clippy::unwrap_used, reason = "a test")]

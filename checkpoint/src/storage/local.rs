@@ -1,9 +1,10 @@
 //! Checkpoints in a folder of this machine.
 //!
 //! A write flushes the file, gives it its name in one step (by a link, if nothing may be there) and
-//! flushes the folder: after a power cut an object is whole or not there. `object_store` does all of
-//! this when it is told to; the folders above the first one it leaves to us. What a killed process
-//! leaves behind are files named `..#1`, which nobody lists and [`clear_unfinished`] deletes.
+//! flushes the folder: after a power cut an object is whole or not there. `object_store` does all
+//! of this when it is told to; the folders above the first one it leaves to us. What a killed
+//! process leaves behind are files named `..#1`, which nobody lists and [`clear_unfinished`]
+//! deletes.
 
 use std::error::Error as StdError;
 use std::io::ErrorKind;
