@@ -1,18 +1,18 @@
 //! Deletes what no checkpoint needs any more.
 //!
 //! ```text
-//! start of an attempt:  list everything of earlier attempts - what retained manifests name --> delete
-//! after each commit:    what the manifests name that it superseded - what others name      --> delete
-//! aborted checkpoint:   what it had written                        - what others name      --> delete
+//! start of an attempt:  all of earlier attempts       - what retained manifests name --> delete
+//! after each commit:    what the superseded ones name - what others name             --> delete
+//! aborted checkpoint:   what it had written           - what others name             --> delete
 //! ```
 //!
 //! **Invariants** (I8): a file is deleted only when no retained or in-progress manifest names it.
-//! - What is retained is what the newest commit in the log says, and an attempt that goes on from an
-//!   older checkpoint goes on from a retained one. So whatever a sleeping attempt deletes when it
-//!   wakes, as superseded by its last commit or as older than its fence, no later attempt can name:
-//!   each of them started from what that commit retains.
-//! - A checkpoint in progress names files of its own attempt and of the checkpoint that its deltas are
-//!   relative to. The former are only touched here once a manifest names them or
+//! - What is retained is what the newest commit in the log says, and an attempt that goes on from
+//!   an older checkpoint goes on from a retained one. So whatever a sleeping attempt deletes when
+//!   it wakes, as superseded by its last commit or as older than its fence, no later attempt can
+//!   name: each of them started from what that commit retains.
+//! - A checkpoint in progress names files of its own attempt and of the checkpoint that its deltas
+//!   are relative to. The former are only touched here once a manifest names them or
 //!   [`Garbage::discard`] is told of them; the latter is a *base*, kept as if it were retained.
 //! - A manifest that cannot be read may name anything: as long as it is retained no files of
 //!   earlier attempts are deleted.
@@ -90,7 +90,7 @@ impl Garbage {
             Ok(objects) => tracing::debug!(objects, "deleted what earlier attempts left behind"),
             Err(error) => warn(&error),
         }
-        if let Err(error) = self.storage.clear_unfinished(&["files", "manifests", "committed"]) {
+        if let Err(error) = self.storage.clear_unfinished(self.attempt) {
             warn(&error);
         }
     }

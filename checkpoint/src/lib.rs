@@ -7,7 +7,7 @@
 //! objects under the address of the job:
 //!   files/{attempt}/..                 parts of states
 //!   manifests/{checkpoint}-{attempt}   the list of them            written after them
-//!   log/{n}, copies/{n}                Fence | Commit(manifest)    THE COMMIT, by conditional create
+//!   log/{n}, copies/{n}                Fence | Commit(manifest)  THE COMMIT, by conditional create
 //!   committed/{checkpoint}-{attempt}   all its effects are visible
 //! ```
 //!

@@ -6,9 +6,10 @@
 //!                 base: -    base: 1              base: 2          (and whoever fences it)
 //! ```
 //!
-//! A slot can be taken once. An attempt begins by taking the slot after the last one with a `Fence`,
-//! and completes a checkpoint by taking the slot after its own last one with a `Commit`. That slot
-//! is in the log = the checkpoint is complete; nothing before it counts, nothing after it is needed.
+//! A slot can be taken once. An attempt begins by taking the slot after the last one with a
+//! `Fence`, and completes a checkpoint by taking the slot after its own last one with a `Commit`.
+//! That slot is in the log = the checkpoint is complete; nothing before it counts, nothing after it
+//! is needed.
 //!
 //! **Invariants**
 //! - *Fenced* (I10): after `Fence{a + 1}` no commit of an attempt `<= a` enters the log. An attempt
@@ -24,12 +25,13 @@
 //!   damage of one object cannot undo what others have seen.
 //! - *Whole*: from the oldest retained commit to the end no slot is ever deleted; a hole there is
 //!   damage. A commit names its base and the oldest commit that is retained with it: what may be
-//!   restored is known from the log alone, and agreed by all who read it (`garbage.rs` builds on it).
+//!   restored is known from the log alone, and agreed by all who read it (`garbage.rs` builds on
+//!   it).
 //!
 //! **Damage**: a slot and its copy hold the same. One that cannot be read is replaced by the other,
-//! with a warning. A last slot that cannot be read and has no copy was being written when the lights
-//! went out: its author has not gone on (the copy comes first), so nothing of it is visible, and the
-//! next fence takes its place. With both unreadable nobody knows, and [`fence`] says so.
+//! with a warning. A last slot that cannot be read and has no copy was being written when the
+//! lights went out: its author has not gone on (the copy comes first), so nothing of it is visible,
+//! and the next fence takes its place. With both unreadable nobody knows, and [`fence`] says so.
 //!
 //! **Cost**: two small objects per checkpoint; kept are fences, retained commits, and of the others
 //! a number that grows with the logarithm of the log (`log/end.rs`).
@@ -77,8 +79,8 @@ pub struct History {
     pub attempt: Option<u64>,
     /// The last slot, if there is one.
     pub end: Option<u64>,
-    /// The retained checkpoints, newest first: each was built on the one after it. One whose objects
-    /// are damaged may be replaced by the next.
+    /// The retained checkpoints, newest first: each was built on the one after it. One whose
+    /// objects are damaged may be replaced by the next.
     pub completed: Vec<Completed>,
 }
 
@@ -208,8 +210,9 @@ impl Attempt {
         self.chain.retain(older);
     }
 
-    /// Returns whether no later attempt has begun, as far as can be seen. One that has begun deletes
-    /// what it does not need: an attempt that restores and finds something missing asks this first.
+    /// Returns whether no later attempt has begun, as far as can be seen. One that has begun
+    /// deletes what it does not need: an attempt that restores and finds something missing asks
+    /// this first.
     ///
     /// # Errors
     /// If the store does not answer.

@@ -5,8 +5,8 @@
 //!         '--> committables: what sinks have to make visible once the checkpoint is in the log
 //! ```
 //!
-//! A part below [`INLINE_BYTES_MAX`] stands in the manifest itself, a larger one in an object of its
-//! own. A delta may belong to an earlier checkpoint or attempt: manifests share objects, and an
+//! A part below [`INLINE_BYTES_MAX`] stands in the manifest itself, a larger one in an object of
+//! its own. A delta may belong to an earlier checkpoint or attempt: manifests share objects, and an
 //! object lives as long as a manifest names it (`garbage.rs`).
 //!
 //! **Invariants**
@@ -63,7 +63,8 @@ pub struct Manifest {
     pub max_parallelism: u32,
     /// The number of workers that made it.
     pub workers: usize,
-    /// Whether the job had ended: there is nothing to go on with, but effects may be left to commit.
+    /// Whether the job had ended: there is nothing to go on with, but effects may be left to
+    /// commit.
     pub finished: bool,
     /// The operators that have state, offsets or effects.
     pub operators: Vec<OperatorSnapshot>,

@@ -1,8 +1,9 @@
 //! Says of a completed checkpoint that all its effects are visible.
 //!
-//! A checkpoint in the log without its marker may have made some of its effects visible, or none, or
-//! all: whoever restores it commits them again, which changes nothing where it was done. The marker
-//! carries the attempt, since a number is used again when a job falls back behind a checkpoint.
+//! A checkpoint in the log without its marker may have made some of its effects visible, or none,
+//! or all: whoever restores it commits them again, which changes nothing where it was done. The
+//! marker carries the attempt, since a number is used again when a job falls back behind a
+//! checkpoint.
 
 use serde::{Deserialize, Serialize};
 

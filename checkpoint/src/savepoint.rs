@@ -109,7 +109,8 @@ impl Savepoint {
     /// Completes the savepoint by writing its manifest.
     ///
     /// # Errors
-    /// If it is not the manifest of a savepoint, a state is not whole, or the store did not take it.
+    /// If it is not the manifest of a savepoint, a state is not whole, or the store did not take
+    /// it.
     pub async fn write(&self, manifest: &Manifest) -> Result<ObjectRef, StorageError> {
         validate(manifest)?;
         manifest.write_to(&self.storage, MANIFEST).await

@@ -302,17 +302,14 @@ impl Storage {
         }
     }
 
-    /// Deletes what killed processes have left unfinished in folders of this machine.
-    pub(crate) fn clear_unfinished(&self, folders: &[&str]) -> Result<(), StorageError> {
+    /// Deletes the files that attempts before this one have left unfinished on this machine.
+    pub(crate) fn clear_unfinished(&self, attempt: u64) -> Result<(), StorageError> {
         let Some(root) = &self.folder else {
             return Ok(());
         };
-        for folder in folders {
-            let folder = root.join(folder);
-            local::clear_unfinished(&folder)
-                .map_err(|source| StorageError::Folder { folder, source })?;
-        }
-        Ok(())
+        let folder = root.join("files");
+        local::clear_unfinished(&folder, attempt)
+            .map_err(|source| StorageError::Folder { folder, source })
     }
 
     async fn fetch(&self, path: &str) -> Result<Bytes, StorageError> {

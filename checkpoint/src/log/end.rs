@@ -9,10 +9,11 @@
 //!                                   of 64 * 64       with e - n < 64 * 64 * 64, ...
 //! ```
 //!
-//! From any slot that ever existed the end is reached by asking for the next multiple of `64^4` while
-//! there is one, then for that of `64^3`, down to the next slot: at each step the end is closer than
-//! the width up to which such multiples stay. A slot that is not kept for an end is not kept for any
-//! later end, so that a reader who knows an older end never deletes what a newer one needs.
+//! From any slot that ever existed the end is reached by asking for the next multiple of `64^4`
+//! while there is one, then for that of `64^3`, down to the next slot: at each step the end is
+//! closer than the width up to which such multiples stay. A slot that is not kept for an end is not
+//! kept for any later end, so that a reader who knows an older end never deletes what a newer one
+//! needs.
 //!
 //! **Cost**: ten questions when the listing is up to date; 64 kept slots for each factor of 64.
 

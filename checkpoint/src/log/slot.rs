@@ -10,8 +10,8 @@
 //!
 //! Both are only ever created, never replaced, so that each has one winner. Nobody goes on before
 //! the copy is made: neither an author, nor one who found the first object whole and the copy
-//! missing, who makes the copy for him ([`settle`]). Hence what any two readers conclude is the same,
-//! even if either object is damaged at any time.
+//! missing, who makes the copy for him ([`settle`]). Hence what any two readers conclude is the
+//! same, even if either object is damaged at any time.
 
 use std::fmt;
 

@@ -1,9 +1,10 @@
 //! Checkpoints in a folder of this machine.
 //!
 //! A write flushes the file, gives it its name in one step (by a link, if nothing may be there) and
-//! flushes the folder: after a power cut an object is whole or not there. `object_store` does all of
-//! this when it is told to; the folders above the first one it leaves to us. What a killed process
-//! leaves behind are files named `..#1`, which nobody lists and [`clear_unfinished`] deletes.
+//! flushes the folder: after a power cut an object is whole or not there. `object_store` does all
+//! of this when it is told to; the folders above the first one it leaves to us. What a killed
+//! process leaves behind are files named `..#1`, which nobody lists and [`clear_unfinished`]
+//! deletes.
 
 use std::error::Error as StdError;
 use std::io::ErrorKind;
@@ -83,23 +84,24 @@ pub(super) fn is_refusal(error: &(dyn StdError + 'static)) -> bool {
     false
 }
 
-/// Deletes what killed processes left unfinished below a folder.
+/// Deletes the files that attempts before this one have not finished writing, below a folder that
+/// has one folder for each attempt.
 ///
 /// # Errors
 /// If a folder cannot be read or a file not be deleted.
-pub(super) fn clear_unfinished(folder: &Path) -> std::io::Result<()> {
-    let mut folders: Vec<PathBuf> = vec![folder.into()];
+pub(super) fn clear_unfinished(files: &Path, attempt: u64) -> std::io::Result<()> {
+    let mut folders: Vec<PathBuf> = Vec::new();
+    for (path, name) in entries(files)? {
+        if name.parse().is_ok_and(|earlier: u64| earlier < attempt) {
+            folders.push(path);
+        }
+    }
     while let Some(folder) = folders.pop() {
-        let entries = match std::fs::read_dir(&folder) {
-            Err(error) if error.kind() == ErrorKind::NotFound => continue,
-            entries => entries?,
-        };
-        for entry in entries {
-            let entry = entry?;
-            if entry.file_type()?.is_dir() {
-                folders.push(entry.path());
-            } else if is_unfinished(&entry.file_name().to_string_lossy()) {
-                match std::fs::remove_file(entry.path()) {
+        for (path, name) in entries(&folder)? {
+            if path.is_dir() {
+                folders.push(path);
+            } else if is_unfinished(&name) {
+                match std::fs::remove_file(&path) {
                     Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
                     _ => {}
                 }
@@ -107,6 +109,22 @@ pub(super) fn clear_unfinished(folder: &Path) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Returns the paths in a folder with their names; none if it is not there.
+fn entries(folder: &Path) -> std::io::Result<Vec<(PathBuf, String)>> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
+        entries => entries?,
+    };
+    entries
+        .map(|entry| {
+            let entry = entry?;
+            Ok((entry.path(), entry.file_name().to_string_lossy().into_owned()))
+        })
+        .collect()
 }
 
 /// Returns whether `object_store` gave this name to a file that it had not yet written.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! magic 8 | version u16 | kind u16 | length u64 | checksum u64 | body
-//!                                                  '-- xxh3 of all that stands before it and the body
+//!                                                  '-- xxh3 of what stands before it, and the body
 //! ```
 //! Numbers are little-endian, the length is that of the body, the body is JSON.
 

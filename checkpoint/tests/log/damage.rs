@@ -35,10 +35,13 @@ fn checkpoints(history: &History) -> Vec<u64> {
     history.completed.iter().map(|completed| completed.checkpoint).collect()
 }
 
+/// Does damage to the object at a path.
+type Damage = Box<dyn Fn(&FaultyStore, &str)>;
+
 /// Every way to damage one object.
-fn damages(store: &FaultyStore, path: &str) -> Vec<Box<dyn Fn(&FaultyStore, &str)>> {
+fn damages(store: &FaultyStore, path: &str) -> Vec<Damage> {
     let length = store.content(path).unwrap().len();
-    let mut ways: Vec<Box<dyn Fn(&FaultyStore, &str)>> = Vec::new();
+    let mut ways: Vec<Damage> = Vec::new();
     for bytes in (0..length).step_by(9) {
         ways.push(Box::new(move |store, path| assert!(store.truncate(path, bytes))));
     }

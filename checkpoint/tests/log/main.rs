@@ -7,6 +7,8 @@
 //! - `damage`: what is concluded from each kind of damage to each object of the log.
 //! - `long`: logs of hundreds of slots, where most are deleted and listings know nothing.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 mod damage;
 mod life;
 mod long;
