@@ -19,7 +19,11 @@
 //! | [`Collect`](collect::Collect) | yes | nothing |
 //! | [`CsvFiles`](format::csv::CsvFiles) | yes | nothing, or the results of the job before |
 //! | [`JsonLines`](format::json::JsonLines) | yes | nothing, or the results of the job before |
+//! | `ParquetFiles`, feature `parquet` | yes | nothing, or the results of the job before |
+//! | `PostgresSink`, feature `postgres` | yes | nothing that is visible |
 //! | [`Print`](print::Print) | no | the lines printed so far |
+//!
+//! Sinks of files also write into object stores, with the feature `object-store`.
 //!
 //! *Replayable* means that reading again gives the same records in the same order, so that a job
 //! that failed can simply be run again. *Transactional* means that results become visible when the
@@ -43,5 +47,7 @@ pub mod watch;
 pub mod socket;
 
 pub mod part_file;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod collect;
 pub mod print;

@@ -75,7 +75,7 @@ impl<T: Data + DeserializeOwned> CsvFiles<T> {
 }
 
 impl CsvFiles {
-    /// Makes a sink that writes `part-*.csv` into the folder `dir`, one file a worker.
+    /// Makes a sink that writes `part-*.csv` into the folder `dir`.
     pub fn to(dir: impl Into<PathBuf>) -> CsvSink {
         PartSink::new(dir, CsvFormat::default())
     }

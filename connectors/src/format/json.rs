@@ -60,7 +60,7 @@ impl<T: Data + DeserializeOwned> JsonLines<T> {
 }
 
 impl JsonLines {
-    /// Makes a sink that writes `part-*.jsonl` into the folder `dir`, one file a worker.
+    /// Makes a sink that writes `part-*.jsonl` into the folder `dir`.
     pub fn to(dir: impl Into<PathBuf>) -> JsonSink {
         JsonSink::new(dir, JsonFormat)
     }
