@@ -71,8 +71,8 @@ impl<'a> UntypedState<'a> {
     /// Opens a full part and the deltas after it, oldest first.
     ///
     /// # Errors
-    /// When one of them is damaged, they do not belong together, or there are deltas and the hash of
-    /// the keys cannot be derived from their schema.
+    /// When one of them is damaged, they do not belong together, or there are deltas and the hash
+    /// of the keys cannot be derived from their schema.
     pub fn open(chain: &'a [EncodedState]) -> Result<Self, FormatError> {
         Ok(UntypedState { chain: Chain::open(chain)? })
     }

@@ -1,10 +1,10 @@
 //! Chains of parts read without types: the entries are those that a job would restore.
 //!
-//! - *Random histories* of tables with several types of keys, frozen as deltas time and again, would
-//!   catch an entry that a delta has removed and that is shown, or one that is missing.
+//! - *Random histories* of tables with several types of keys, frozen as deltas time and again,
+//!   would catch an entry that a delta has removed and that is shown, or one that is missing.
 //! - *Keys that hash in a way of their own* are refused: would catch a fold that guesses.
-//! - *Damage*: chains whose bytes are changed, with wrong checksums and with right ones, are refused
-//!   or read, and never panic.
+//! - *Damage*: chains whose bytes are changed, with wrong checksums and with right ones, are
+//!   refused or read, and never panic.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::collections::{BTreeMap, BTreeSet};

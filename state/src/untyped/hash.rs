@@ -1,14 +1,14 @@
-//! The hash of a key without its type, derived from its schema and checked against where keys stand.
+//! The hash of a key without its type, derived from its schema and checked by where keys stand.
 //!
 //! ```text
 //! schema  (u32, string)    bytes  07 03 'J' 'F' 'K'
 //!            |                       |
-//!            '-- what a derived Hash would feed: 7, "JFK", 0xff --> hash --> key group = its block?
+//!            '-- what a derived Hash would feed: 7, "JFK", 0xff --> hash --> group = its block?
 //! ```
 //!
 //! A hash is defined by the `Hash` of a type, which a schema does not show. Nearly all keys derive
-//! theirs, or are of the standard library, so that the words can be told from the structure. Where a
-//! structure has several meanings (an array is written like a tuple, a set like a vector), each is a
+//! theirs, or are of the standard library, so that the words can be told from the structure. If a
+//! structure has several meanings (an array is written like a tuple, a set like a list), each is a
 //! *way*; the ways that put a key elsewhere than it stands are given up.
 //!
 //! **Invariants**
@@ -56,7 +56,7 @@ impl KeyHash {
         KeyHash { schema: schema.clone(), ambiguous, ways }
     }
 
-    /// Gives up the ways that hash a key in a way that is not accepted; returns whether one is left.
+    /// Gives up the ways whose hash of a key is not accepted; returns whether one is left.
     pub(super) fn keep(
         &mut self,
         key: &[u8],
@@ -101,8 +101,8 @@ impl KeyHash {
     }
 }
 
-/// Returns whether a node may be hashed in two ways: a sequence of integers at once or one by one, a
-/// tuple as such or as an array.
+/// Returns whether a node may be hashed in two ways: a sequence of integers at once or one by one,
+/// a tuple as such or as an array.
 fn has_two_meanings(schema: &Schema, node: &Node) -> bool {
     match node {
         Node::Seq(item) => integer_bytes(schema.node(*item)).is_some(),

@@ -7,13 +7,13 @@
 //!
 //! | what JSON cannot say | how it is said |
 //! |---|---|
-//! | a number beyond 64 bits, NaN, an infinity | a string: `"340282366920938463463"`, `"NaN"`, `"-inf"` |
+//! | a number beyond 64 bits, NaN, an infinity | a string: `"36893488147419103232"`, `"NaN"` |
 //! | a map whose keys are no texts | a list of pairs: `[[1, "a"], [2, "b"]]` |
 //! | a value that expires | `{"used": ms since 1970, "value": ..}` |
 //! | a value that is described by hand | a string of its bytes: `"0x07a1"` |
 //!
-//! A type that serde writes in one way for people and in another for machines, such as an address of
-//! the internet, is shown as the latter.
+//! A type that serde writes in one way for people and in another for machines, such as an address
+//! of the internet, is shown as the latter.
 
 use std::fmt::Write;
 

@@ -8,8 +8,8 @@ use crate::schema::{Fields, Id, Leaf, Node, Schema};
 /// What kind of state a part holds.
 ///
 /// The kinds are those of [`crate::keyed`] and [`crate::operator`]. Schemas do not tell a list of
-/// values from a single value that is a list, nor the state of an operator from that of the only key
-/// `()` of a job with one worker.
+/// values from a single value that is a list, nor the state of an operator from that of the only
+/// key `()` of a job with one worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoredKind {
@@ -52,8 +52,8 @@ impl StoredKind {
         }
     }
 
-    /// Returns whether the state belongs to no key, so that each former worker may have a part of it
-    /// in the same key group.
+    /// Returns whether the state belongs to no key, so that each former worker may have a part of
+    /// it in the same key group.
     #[must_use]
     pub fn is_keyless(self) -> bool {
         matches!(self, StoredKind::Splits | StoredKind::OperatorList | StoredKind::Broadcast)

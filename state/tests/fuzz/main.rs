@@ -13,7 +13,7 @@
 //! declared, each value what the stored schema says to the last byte, each key in its own group,
 //! and writing what was read and reading it again changes nothing.
 //!
-//! Each is also shown without its types, which refuses all that is damaged, and nothing that is read.
+//! Each is also shown without its types, which refuses all that is damaged, nothing that is read.
 //!
 //! A number within a value may be longer than it need be, 87 00 for 7: counted as *equivalent*.
 //!

@@ -2,8 +2,8 @@
 //!
 //! - *Agreement* with `serde_json::to_value` of the same value would catch a field, a variant or a
 //!   sign that is lost.
-//! - *Damage*: a hundred thousand changed values never panic, and are refused exactly if they are not
-//!   what the schema says.
+//! - *Damage*: a hundred thousand changed values never panic, and are refused exactly if they are
+//!   not what the schema says.
 
 use std::cell::Cell;
 
