@@ -15,9 +15,10 @@ use highwater_core::time::EventTime;
 use highwater_state::ttl::Now;
 use highwater_state::{Backend, Hashed};
 
-use crate::key_by::{KeyedStream, backend};
+use crate::key_by::KeyedStream;
 use crate::keyed_state::States;
 use crate::process::{ProcessContext, ProcessTimers};
+use crate::stateful::backend;
 use crate::stream::{Processed, drain};
 
 /// What happens to the records of two streams and the timers of a key, after Flink's
@@ -158,8 +159,7 @@ where
                 sides,
                 follows_input: true,
             };
-            let uid = identity.uid();
-            builder.build(dataflow, || logic(backend(env, &uid)?, keys))
+            builder.build(dataflow, || logic(backend(env, identity)?, keys))
         })
     }
 }

@@ -9,7 +9,7 @@ use highwater_core::record::{Data, ExchangeData};
 use highwater_core::shell::{Inlet, Logic};
 use highwater_state::Backend;
 
-use crate::environment::Env;
+use crate::stateful::backend;
 use crate::stream::{DataStream, Processed};
 
 /// A stream divided by key, after Flink's `KeyedStream`.
@@ -78,21 +78,7 @@ impl<'scope, K: Key, T: ExchangeData, F: Fn(&T) -> K + 'static> KeyedStream<'sco
         self.stream.operator(
             kind,
             move |env, built| Inlet::by_key(env.dataflow(), built, move |value| by_key(value)),
-            move |env, uid, batch_mode| logic(backend(env, uid)?, key, batch_mode),
+            move |env, identity, batch_mode| logic(backend(env, identity)?, key, batch_mode),
         )
-    }
-}
-
-/// Returns what makes the states of an operator on this worker, with what is stored of them.
-///
-/// # Errors
-/// When what is stored cannot be read.
-pub(crate) fn backend(env: &Env<'_>, uid: &str) -> Result<Backend> {
-    let job = env.dataflow().job();
-    let config = job.config();
-    let backend = Backend::heap(uid, job.key_groups(), env.worker()).stores(config.stores.clone());
-    match &config.snapshots {
-        None => Ok(backend),
-        Some(snapshots) => Ok(backend.durable(true).restored(snapshots.stored(uid)?)),
     }
 }

@@ -13,6 +13,7 @@ pub mod stream;
 pub mod watermarks;
 pub mod key_by;
 mod keys;
+pub mod stateful;
 
 pub mod aggregate;
 pub mod keyed_state;
