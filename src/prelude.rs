@@ -43,6 +43,7 @@ pub use highwater_connectors::format::text::TextFiles;
 pub use highwater_connectors::generator::Generator;
 pub use highwater_connectors::print::Print;
 pub use highwater_connectors::socket::Socket;
+pub use highwater_core::config::StateBackend;
 pub use highwater_core::record::Record;
 pub use highwater_core::side::OutputTag;
 pub use highwater_core::time::EventTime;
@@ -58,6 +59,7 @@ pub use highwater_operators::keyed_state::{
     States, TtlTime, UpdateType, ValueState, ValueStateDescriptor,
 };
 pub use highwater_operators::process::{KeyedProcessFunction, ProcessContext};
+pub use highwater_operators::stateful::Stateful;
 pub use highwater_operators::stream::{DataStream, Named, Processed};
 pub use highwater_operators::watermarks::Watermarks;
 pub use highwater_operators::window::{

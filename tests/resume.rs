@@ -91,6 +91,10 @@ impl Snapshots for InMemory {
         Ok(self.stored.as_ref().and_then(|stored| stored.get(uid)).cloned())
     }
 
+    fn undo_after(&self) -> Option<Epoch> {
+        None
+    }
+
     fn committed(&self, _: &str) -> Vec<String> {
         Vec::new()
     }

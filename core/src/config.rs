@@ -23,6 +23,16 @@ pub enum Mode {
     Batch,
 }
 
+/// Where a keyed operator keeps its state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateBackend {
+    /// In memory: every value is a few instructions away.
+    Heap,
+    /// In a store of the job, such as RocksDB, with the values in use in memory: for more state than
+    /// fits there.
+    Store,
+}
+
 /// How much one operator may do before it lets the others of its worker run.
 ///
 /// Workers are single threads without preemption: a long activation holds back the frontier of the
@@ -70,8 +80,11 @@ pub struct Config {
     pub witness: Option<Arc<dyn Witness>>,
     /// Who takes what operators freeze between epochs, and has what they are restored from.
     pub snapshots: Option<Arc<dyn Snapshots>>,
-    /// Where keyed state lives that does not fit into memory; `None` keeps it in memory.
+    /// The stores for keyed state that does not fit into memory; `None` if the job has none.
     pub stores: Option<Arc<dyn Stores>>,
+    /// Where operators keep their state if they do not say it themselves; `None` is in stores if the
+    /// job has them, else in memory.
+    pub state: Option<StateBackend>,
 }
 
 /// The least watermark interval: shorter ones drown the job in progress messages.
@@ -93,6 +106,7 @@ impl Default for Config {
             witness: None,
             snapshots: None,
             stores: None,
+            state: None,
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::floored::{Floored, HashOf};
 use crate::key_by::KeyedStream;
 use crate::keyed_state::States;
 use crate::process::{ProcessContext, ProcessTimers};
-use crate::stored::backend;
+use crate::stateful::backend;
 use crate::stream::{Processed, drain};
 
 /// What happens to the records of two streams and the timers of a key, after Flink's
@@ -160,9 +160,8 @@ where
                 sides,
                 follows_input: true,
             };
-            let uid = identity.uid();
             builder.build(dataflow, || {
-                let backend = backend(env, &uid)?;
+                let backend = backend(env, identity)?;
                 let floors = backend.floors();
                 let (left, right) = (Rc::clone(&keys.0), Rc::clone(&keys.1));
                 let left: HashOf<A> = Box::new(move |value| stable_hash(&left(value)));

@@ -10,7 +10,7 @@ use highwater_core::shell::{Inlet, Logic};
 use highwater_state::Backend;
 
 use crate::floored::{Floored, HashOf};
-use crate::stored::backend;
+use crate::stateful::backend;
 use crate::stream::{DataStream, Processed};
 
 /// A stream divided by key, after Flink's `KeyedStream`.
@@ -79,8 +79,8 @@ impl<'scope, K: Key, T: ExchangeData, F: Fn(&T) -> K + 'static> KeyedStream<'sco
         self.stream.operator(
             kind,
             move |env, built| Inlet::by_key(env.dataflow(), built, move |value| by_key(value)),
-            move |env, uid, batch_mode| {
-                let backend = backend(env, uid)?;
+            move |env, identity, batch_mode| {
+                let backend = backend(env, identity)?;
                 let floors = backend.floors();
                 let logic = logic(backend, key, batch_mode)?;
                 let left: HashOf<T> = Box::new(move |value| stable_hash(&of_hash(value)));

@@ -15,6 +15,7 @@ pub mod key_by;
 mod keys;
 mod stored;
 mod floored;
+pub mod stateful;
 
 pub mod aggregate;
 pub mod keyed_state;

@@ -8,6 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use highwater_core::Data;
+use highwater_core::config::StateBackend;
 use highwater_core::error::Result;
 use highwater_core::shell::{
     Built, Flow, Origin, SourceBuilder, Stage, Staged, StagedFlow, Strategy, forward,
@@ -16,11 +17,13 @@ use highwater_core::shell::{
 use crate::environment::Env;
 use crate::stored::splits;
 
-/// The name and the uid of an operator.
+/// The name and the uid of an operator, and where it keeps its state.
 #[derive(Debug)]
 pub struct Identity {
     name: RefCell<String>,
     uid: RefCell<String>,
+    /// `None` if it does not say so itself.
+    state: Cell<Option<StateBackend>>,
 }
 
 impl Identity {
@@ -28,6 +31,7 @@ impl Identity {
         Identity {
             name: RefCell::new(kind.to_owned()),
             uid: RefCell::new(format!("{kind}-{place}")),
+            state: Cell::new(None),
         }
     }
 
@@ -45,6 +49,14 @@ impl Identity {
 
     pub(crate) fn set_uid(&self, uid: &str) {
         uid.clone_into(&mut self.uid.borrow_mut());
+    }
+
+    pub(crate) fn state(&self) -> Option<StateBackend> {
+        self.state.get()
+    }
+
+    pub(crate) fn set_state(&self, state: StateBackend) {
+        self.state.set(Some(state));
     }
 }
 

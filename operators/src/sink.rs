@@ -39,8 +39,8 @@ impl<'scope, T: Data> DataStream<'scope, T> {
             "sink",
             shape,
             |env, built| Inlet::straight(env.dataflow(), built),
-            move |env, uid, _| {
-                let writer = open(env, uid, &sink)?;
+            move |env, identity, _| {
+                let writer = open(env, &identity.uid(), &sink)?;
                 Ok(Pour { writer, job: env.dataflow().job().clone(), worker: env.worker() })
             },
         );

@@ -1,4 +1,4 @@
-//! What operators start with when a job goes on from a checkpoint.
+//! What sources start with when a job goes on from a checkpoint.
 
 use highwater_core::cut::Cut;
 use highwater_core::error::Result;
@@ -9,22 +9,6 @@ use crate::environment::Env;
 
 /// The name of the state in which a source keeps its splits.
 const SPLITS: &str = "splits";
-
-/// Returns what makes the states of an operator on this worker, with what is stored of them.
-///
-/// # Errors
-/// When what is stored cannot be read.
-pub(crate) fn backend(env: &Env<'_>, uid: &str) -> Result<Backend> {
-    let job = env.dataflow().job();
-    let config = job.config();
-    let backend = Backend::heap(uid, job.key_groups(), env.worker()).stores(config.stores.clone());
-    match &config.snapshots {
-        None => Ok(backend),
-        Some(snapshots) => {
-            Ok(backend.durable(true).restored(snapshots.restored(uid)?.unwrap_or_default()))
-        }
-    }
-}
 
 /// The splits of a source, as a list that belongs to no key.
 struct StoredSplits {

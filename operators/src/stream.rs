@@ -262,13 +262,12 @@ impl<'scope, T: Data> DataStream<'scope, T> {
     /// Adds an operator with one input behind this stream.
     ///
     /// - `inlet`: how records get to it.
-    /// - `logic`: makes its logic on this worker, given its uid; the flag says whether the job is in
-    ///   batch mode.
+    /// - `logic`: makes its logic on this worker; the flag says whether the job is in batch mode.
     pub(crate) fn operator<L>(
         &self,
         kind: &str,
         inlet: impl FnOnce(&Env<'scope>, Built<'scope, T>) -> Inlet<'scope, T> + 'scope,
-        logic: impl FnOnce(&Env<'scope>, &str, bool) -> Result<L> + 'scope,
+        logic: impl FnOnce(&Env<'scope>, &Identity, bool) -> Result<L> + 'scope,
     ) -> Processed<'scope, L::Out>
     where
         L: Logic<Left = T, Right = std::convert::Infallible>,
@@ -283,7 +282,7 @@ impl<'scope, T: Data> DataStream<'scope, T> {
         kind: &str,
         shape: Shape,
         inlet: impl FnOnce(&Env<'scope>, Built<'scope, T>) -> Inlet<'scope, T> + 'scope,
-        logic: impl FnOnce(&Env<'scope>, &str, bool) -> Result<L> + 'scope,
+        logic: impl FnOnce(&Env<'scope>, &Identity, bool) -> Result<L> + 'scope,
     ) -> Processed<'scope, L::Out>
     where
         L: Logic<Left = T, Right = std::convert::Infallible>,
@@ -301,8 +300,7 @@ impl<'scope, T: Data> DataStream<'scope, T> {
                 follows_input: shape.follows_input,
             };
             let batch_mode = env.is_batch()?;
-            let uid = identity.uid();
-            builder.build(env.dataflow(), || logic(env, &uid, batch_mode))
+            builder.build(env.dataflow(), || logic(env, identity, batch_mode))
         })
     }
 }

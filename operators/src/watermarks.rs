@@ -22,7 +22,7 @@ use highwater_core::watermark::{
 use highwater_state::OperatorListState;
 
 use crate::node::Pending;
-use crate::stored::backend;
+use crate::stateful::backend;
 use crate::stream::{DataStream, drain};
 
 type MakeGenerator<T> = Rc<dyn Fn() -> Box<dyn WatermarkGenerator<T>>>;
@@ -173,9 +173,8 @@ impl<'scope, T: Data> DataStream<'scope, T> {
             let interval_ms = millis(dataflow.job().config().watermark_interval);
             let now_ms = dataflow.job().now_ms();
             let batch_mode = env.is_batch()?;
-            let uid = identity.uid();
             let logic = || {
-                let progress = backend(env, &uid)?.union_state("progress")?;
+                let progress = backend(env, identity)?.union_state("progress")?;
                 let place = (env.worker(), env.workers());
                 Assigner::new(strategy, interval_ms, now_ms, batch_mode, progress, place)
             };
