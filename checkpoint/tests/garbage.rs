@@ -151,7 +151,7 @@ impl Job {
         let completed = self.attempt.commit(manifest.checkpoint, &written).await.unwrap();
         mark_committed(&self.storage, &completed).await.unwrap();
         let bases: Vec<u64> = self.in_progress.iter().filter_map(|other| other.base).collect();
-        self.garbage.collect(&self.attempt, &completed, &manifest, &bases).await;
+        self.garbage.collect(self.attempt.completed(), &completed, &manifest, &bases).await;
         self.history.drain(..self.damaged);
         self.damaged = 0;
         self.history.insert(0, (completed, manifest));
@@ -242,7 +242,7 @@ async fn what_cannot_be_deleted_is_a_warning_and_goes_with_the_next_attempt() {
     let written = manifest.write(&job.storage).await.unwrap();
     let completed = job.attempt.commit(2, &written).await.unwrap();
     job.store.set_denied(true);
-    job.garbage.collect(&job.attempt, &completed, &manifest, &[]).await;
+    job.garbage.collect(job.attempt.completed(), &completed, &manifest, &[]).await;
     job.store.set_denied(false);
     assert!(job.store.paths().contains(&"job/files/1/1-0".to_owned()));
     job.history = vec![(completed.clone(), manifest)];
