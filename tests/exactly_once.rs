@@ -153,7 +153,7 @@ fn flights_out_of_a_compressed_file_survive_kills() {
 #[test]
 fn an_attempt_that_wakes_up_after_another_has_run_is_fenced_and_nothing_of_it_becomes_visible() {
     for (seed, stop_ms) in [(1, 150), (2, 260)] {
-        let args = format!("q8 --events 60000 --seed {seed} --rate 100000 --restart none");
+        let args = format!("q8 --events 60000 --seed {seed} --rate 100000");
         let job = Job::new("nexmark", &args);
         let old = job.start(2);
         std::thread::sleep(Duration::from_millis(stop_ms));
