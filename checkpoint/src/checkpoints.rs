@@ -172,7 +172,6 @@ pub struct Requests {
 
 impl Requests {
     /// Asks for a savepoint; the answer is the number of its checkpoint, or why there is none.
-    #[must_use]
     pub fn ask(&self, url: Option<String>, then: Then) -> Answer {
         let (sender, answer) = oneshot::channel();
         // If the loop has ended, the answer is that nobody answers.
