@@ -7,7 +7,7 @@
 //!       '-- deltas are folded in: slots name keys by their hash, which `untyped/hash.rs` derives
 //! ```
 //!
-//! The schemas in the header of a part say how its bytes are read ([`Schema::to_json`]) and what
+//! The schemas in the header of a part say how its bytes are read (`Schema::to_json`) and what
 //! kind of state it is ([`StoredKind`]). What a type's attributes have hidden from serde is hidden
 //! here as well.
 //!
