@@ -37,9 +37,11 @@ pub trait Stateful: Named {
     /// let stores = MemoryStores { cache_bytes: 1 << 20 };
     /// let config = Config { stores: Some(Arc::new(stores)), ..Config::workers(2) };
     /// highwater_operators::environment::execute(config, move |env| {
-    ///     let visits = env.read(Collection::of([("ada", "GB"), ("bob", "US"), ("cat", "GB")]));
-    ///     let by_user = visits.key_by(|visit| visit.0.to_owned()).count().uid("users");
-    ///     let by_country = visits.key_by(|visit| visit.1.to_owned()).count();
+    ///     let visits = [("ada", "GB"), ("bob", "US"), ("cat", "GB")];
+    ///     let visits = visits.map(|(user, country)| (user.to_owned(), country.to_owned()));
+    ///     let visits = env.read(Collection::of(visits));
+    ///     let by_user = visits.key_by(|visit| visit.0.clone()).count().uid("users");
+    ///     let by_country = visits.key_by(|visit| visit.1.clone()).count();
     ///     let by_country = by_country.state(StateBackend::Heap).uid("countries");
     ///     by_user.union(&[&by_country]).sink(sink.clone());
     ///     Ok(())
