@@ -5,13 +5,14 @@
 //! at a cut, and operators that no longer follow.
 
 use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
 use std::time::Duration;
 
 use highwater::core::config::Config as EngineConfig;
 use highwater::core::job::Job;
 use highwater::operators::environment::run;
 use highwater::prelude::*;
-use highwater_checkpoint::PeriodicTrigger;
 
 const RECORDS: u64 = 300_000;
 
@@ -21,7 +22,18 @@ fn results(workers: usize, interval: Option<Duration>) -> (Vec<(u64, i64, u64)>,
     let sink = results.clone();
     let config = EngineConfig { batch_records: Some(64), ..EngineConfig::workers(workers) };
     let job = Arc::new(Job::new(config).expect("a configuration that is allowed"));
-    let trigger = interval.map(|interval| PeriodicTrigger::every(&job, interval));
+    let (stop, stopped) = channel::<()>();
+    let trigger = interval.map(|interval| {
+        let job = Arc::clone(&job);
+        thread::spawn(move || {
+            let mut epochs = 0;
+            while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
+                job.trigger();
+                epochs += 1;
+            }
+            epochs
+        })
+    });
     let ended = run(&job, move |env| {
         let numbers = env
             .read(Generator::new(RECORDS, |n| n).with_event_time(|n| *n as i64))
@@ -39,7 +51,8 @@ fn results(workers: usize, interval: Option<Duration>) -> (Vec<(u64, i64, u64)>,
     ended.expect("the job ends");
     let mut rows = results.take_values();
     rows.sort_unstable();
-    (rows, trigger.map_or(0, PeriodicTrigger::stop))
+    drop(stop);
+    (rows, trigger.map_or(0, |trigger| trigger.join().expect("the trigger lives")))
 }
 
 #[test]

@@ -22,7 +22,7 @@ use highwater_core::time::Epoch;
 use highwater_core::worker::message_of;
 
 use crate::background::{Offload, Threads};
-use crate::coordinator::{Coordinator, Request, Start, Status, Then};
+use crate::coordinator::{Request, Status, Then};
 use crate::driver::{Asked, Driver};
 use crate::error::StorageError;
 use crate::garbage::Garbage;
@@ -35,13 +35,18 @@ use crate::storage::Storage;
 
 /// The checkpoints of a job that has not started yet.
 pub struct Checkpoints {
-    options: CheckpointOptions,
-    storage: Storage,
-    attempt: Attempt,
-    garbage: Garbage,
-    unfinished: Option<Completed>,
-    process: Arc<Process>,
-    taken: mpsc::UnboundedReceiver<Taken>,
+    pub(crate) options: CheckpointOptions,
+    pub(crate) storage: Storage,
+    pub(crate) attempt: Attempt,
+    pub(crate) garbage: Garbage,
+    /// The checkpoint whose results the sinks make visible when they are opened.
+    pub(crate) unfinished: Option<Completed>,
+    pub(crate) process: Arc<Process>,
+    pub(crate) taken: mpsc::UnboundedReceiver<Taken>,
+    asks: mpsc::UnboundedSender<Asked>,
+    pub(crate) asked: mpsc::UnboundedReceiver<Asked>,
+    /// Set when the workers have ended.
+    pub(crate) ended: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for Checkpoints {
@@ -71,7 +76,7 @@ impl Checkpoints {
         reach("fence-before")?;
         let (mut attempt, history) = fence(&storage).await?;
         reach("fence-after")?;
-        let restored = Restored::read(&options.restore, &storage, &history).await?;
+        let restored = Restored::read(&options.restore, &storage, &attempt, &history).await?;
         reach("parts-read")?;
         adopt(&restored, config)?;
         attempt.retain(options.retained);
@@ -82,7 +87,19 @@ impl Checkpoints {
         let (sender, taken) = mpsc::unbounded();
         let process = Arc::new(Process::new(attempt.number(), restored, sender));
         config.snapshots = Some(Arc::clone(&process) as Arc<dyn Snapshots>);
-        Ok(Checkpoints { options, storage, attempt, garbage, unfinished, process, taken })
+        let (asks, asked) = mpsc::unbounded();
+        Ok(Checkpoints {
+            options,
+            storage,
+            attempt,
+            garbage,
+            unfinished,
+            process,
+            taken,
+            asks,
+            asked,
+            ended: Arc::default(),
+        })
     }
 
     /// Returns which start of the job this is, from 1.
@@ -97,6 +114,12 @@ impl Checkpoints {
         (self.process.first_epoch(), self.process.resumes())
     }
 
+    /// Returns what asks for savepoints while the job runs.
+    #[must_use]
+    pub fn requests(&self) -> Requests {
+        Requests { asks: self.asks.clone(), ended: Arc::clone(&self.ended) }
+    }
+
     /// Returns the loop that takes the checkpoints of a job, to be polled by the caller.
     ///
     /// - `offload`: where work is done that takes long.
@@ -106,30 +129,8 @@ impl Checkpoints {
         job: &Arc<Job>,
         offload: Arc<dyn Offload>,
         now: F,
-    ) -> (impl Future<Output = ()> + use<F>, Requests) {
-        let start = Start {
-            attempt: self.attempt.number(),
-            first: self.process.first_epoch(),
-            max_parallelism: job.key_groups().count(),
-            workers: job.config().workers,
-        };
-        let (asks, asked) = mpsc::unbounded();
-        let ended = Arc::new(AtomicBool::new(false));
-        let driver = Driver {
-            coordinator: Coordinator::new(self.options.clone(), start),
-            options: self.options,
-            job: Arc::clone(job),
-            process: self.process,
-            storage: self.storage,
-            attempt: self.attempt,
-            garbage: self.garbage,
-            offload,
-            taken: self.taken,
-            asked,
-            ended: Arc::clone(&ended),
-            unfinished: self.unfinished,
-        };
-        (driver.run(now), Requests { asks, ended })
+    ) -> impl Future<Output = ()> + use<F> {
+        Driver::new(self, job, offload).run(now)
     }
 }
 
@@ -250,19 +251,13 @@ impl Threaded {
         let (begin, clock) = (Instant::now(), Arc::clone(&job.config().clock));
         let now = move || (begin.elapsed(), clock.now_ms());
         let (job, runtime) = (Arc::clone(job), self.runtime);
-        let (sender, receiver) = std::sync::mpsc::channel();
+        let requests = self.checkpoints.requests();
         let thread = std::thread::spawn(move || {
-            let (driver, requests) = self.checkpoints.drive(&job, Arc::new(Threads), now);
-            // The caller waits for it.
-            let _ = sender.send(requests);
+            let driver = self.checkpoints.drive(&job, Arc::new(Threads), now);
             let lived = catch_unwind(AssertUnwindSafe(|| runtime.block_on(driver)));
             if let Err(panic) = lived {
                 job.fail(Error::Start { message: message_of(&*panic) });
             }
-        });
-        let requests = receiver.recv().unwrap_or_else(|_| {
-            let (asks, _) = mpsc::unbounded();
-            Requests { asks, ended: Arc::default() }
         });
         Running { requests, thread: Some(thread) }
     }

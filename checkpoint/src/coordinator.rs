@@ -23,7 +23,9 @@
 //!
 //! **Sources**: Flink's `CheckpointCoordinator`; Lightweight Asynchronous Snapshots, 2015.
 
+mod events;
 mod pending;
+mod request;
 mod snapshot;
 mod statistics;
 #[cfg(test)]
@@ -44,82 +46,8 @@ use crate::storage::ObjectRef;
 use pending::{AllPending, Pending};
 use snapshot::{Chains, Prepared};
 
+pub use events::{Action, Event, Request, Start, Then};
 pub use statistics::{CompletedCheckpoint, FailedCheckpoint, Statistics, Status};
-
-/// What happens to the job after a savepoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Then {
-    /// It goes on.
-    Continue,
-    /// It stops where it is.
-    Suspend,
-    /// Its sources end, windows fire, and the savepoint is taken after that.
-    Drain,
-}
-
-/// A wish for a savepoint.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
-    /// Where to put it; `None` if a checkpoint of the job is enough.
-    pub url: Option<String>,
-    /// What happens to the job afterwards.
-    pub then: Then,
-}
-
-/// What the coordinator is told.
-#[derive(Debug)]
-pub enum Event {
-    /// Some time has passed.
-    Tick,
-    /// A process says something.
-    Report(Report),
-    /// The manifest is written, or could not be.
-    Written(Result<ObjectRef, String>),
-    /// The manifest is in the log; or it certainly is not and will not be, for this reason.
-    Logged(Result<Completed, String>),
-    /// It is noted that all effects of the checkpoint are visible.
-    Marked,
-    /// The savepoint is where it was wished for, or could not be put there.
-    Exported(Result<(), String>),
-    /// Somebody wishes for a savepoint.
-    Request(Request),
-}
-
-/// What the coordinator wants done.
-#[derive(Debug)]
-pub enum Action {
-    /// Tell the processes.
-    Order(Order),
-    /// Write a manifest.
-    Write(Box<Manifest>),
-    /// Put the manifest of a checkpoint into the log.
-    Log {
-        /// The checkpoint.
-        checkpoint: Epoch,
-        /// Where its manifest is.
-        manifest: ObjectRef,
-    },
-    /// Note that all effects of a checkpoint are visible.
-    Mark(Completed),
-    /// Delete what no retained checkpoint needs.
-    Collect {
-        /// The checkpoint that is complete now.
-        completed: Completed,
-        /// Its manifest.
-        manifest: Box<Manifest>,
-    },
-    /// Put a copy of the checkpoint where the request says.
-    Export {
-        /// Where.
-        url: String,
-        /// What.
-        manifest: Box<Manifest>,
-    },
-    /// Answer the request for a savepoint.
-    Answer(Result<Epoch, String>),
-    /// End the job with an error.
-    Fail(Error),
-}
 
 /// The checkpoint that everybody has acknowledged.
 #[derive(Debug)]
@@ -129,21 +57,10 @@ struct Completing {
     triggered: Duration,
     last: bool,
     manifest: Manifest,
+    /// What was written for it alone.
+    written: Vec<ObjectRef>,
     /// Its place in the log, once it is there.
     completed: Option<Completed>,
-}
-
-/// What is known of a job before it starts.
-#[derive(Clone, Copy, Debug)]
-pub struct Start {
-    /// Which start of the job this is.
-    pub attempt: u64,
-    /// The epoch in which it begins.
-    pub first: Epoch,
-    /// The number of key groups.
-    pub max_parallelism: u32,
-    /// The number of workers.
-    pub workers: usize,
 }
 
 /// The coordinator of the checkpoints of one job.
@@ -322,7 +239,9 @@ impl Coordinator {
         {
             let (checkpoint, pending) = oldest.remove_entry();
             self.prepared.add(&pending);
+            let written = pending.objects().cloned().collect();
             if pending.aborted {
+                self.discard(written);
                 continue;
             }
             self.chains.extend(&pending);
@@ -336,14 +255,16 @@ impl Coordinator {
                 triggered: pending.since,
                 last: pending.last,
                 manifest,
+                written,
                 completed: None,
             });
         }
     }
 
     fn written(&mut self, manifest: ObjectRef) {
-        if let Some(Completing { checkpoint, .. }) = self.completing {
-            self.actions.push(Action::Log { checkpoint, manifest });
+        if let Some(Completing { checkpoint, written, .. }) = &mut self.completing {
+            written.push(manifest.clone());
+            self.actions.push(Action::Log { checkpoint: *checkpoint, manifest });
         }
     }
 
@@ -351,6 +272,14 @@ impl Coordinator {
         if let Some(completing) = self.completing.take() {
             self.prepared.give_back(completing.manifest);
             self.give_up(completing.checkpoint, why);
+            self.discard(completing.written);
+        }
+    }
+
+    /// Deletes what will never be part of a checkpoint: the next one is full.
+    fn discard(&mut self, written: Vec<ObjectRef>) {
+        if !written.is_empty() {
+            self.actions.push(Action::Discard(written));
         }
     }
 
@@ -365,7 +294,7 @@ impl Coordinator {
 
     fn marked(&mut self) {
         let Some(completing) = self.completing.take() else { return };
-        let Completing { checkpoint, triggered, last, manifest, completed } = completing;
+        let Completing { checkpoint, triggered, last, manifest, completed, .. } = completing;
         let (bytes, took) = (manifest.parts_bytes(), self.now.saturating_sub(triggered));
         tracing::info!(checkpoint = checkpoint.0, bytes, "completed");
         self.statistics.complete(checkpoint, bytes, took, self.now_ms);
@@ -402,42 +331,6 @@ impl Coordinator {
         let completing = self.completing.as_ref().filter(|completing| completing.last);
         let mut pending = self.pending.iter().filter(|(_, of)| of.last && !of.aborted);
         completing.map(|of| of.checkpoint).or_else(|| pending.next().map(|(last, _)| *last))
-    }
-
-    fn requested(&mut self, request: Request) {
-        let last = self.last();
-        let why = match self.request {
-            _ if self.released || (last.is_some() && request.url.is_some()) => "the job is ending",
-            Some(_) => "another one is under way",
-            None => "",
-        };
-        if !why.is_empty() {
-            self.actions.push(Action::Answer(Err(why.to_owned())));
-            return;
-        }
-        // No other checkpoint follows the last one.
-        self.requested = last;
-        if request.then == Then::Drain {
-            self.actions.push(Action::Order(Order::Drain));
-        }
-        self.request = Some(request);
-    }
-
-    fn exported(&mut self, exported: Result<(), String>) {
-        let (Some(request), Some(checkpoint)) = (self.request.take(), self.requested.take()) else {
-            return;
-        };
-        let failed = exported.is_err();
-        self.actions.push(Action::Answer(exported.map(|()| checkpoint)));
-        match request.then {
-            // A job that was to stop with a savepoint goes on without one.
-            Then::Suspend if !failed => {
-                self.released = true;
-                self.actions.push(Action::Order(Order::Halt));
-            }
-            Then::Drain => self.release(),
-            _ => self.release_if_done(),
-        }
     }
 
     fn trigger_if_due(&mut self) {

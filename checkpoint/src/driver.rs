@@ -18,6 +18,7 @@ use futures_util::future::LocalBoxFuture;
 use futures_util::lock::Mutex;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use futures_util::{FutureExt, select_biased};
+use highwater_core::cut::Snapshots;
 use highwater_core::error::{Error, Result};
 use highwater_core::failpoint::reach;
 use highwater_core::job::Job;
@@ -25,7 +26,8 @@ use highwater_core::sink::Committable;
 use highwater_core::time::Epoch;
 
 use crate::background::Offload;
-use crate::coordinator::{Action, Coordinator, Event, Request, Status};
+use crate::checkpoints::Checkpoints;
+use crate::coordinator::{Action, Coordinator, Event, Request, Start, Status};
 use crate::error::CommitError;
 use crate::export::export;
 use crate::garbage::Garbage;
@@ -53,24 +55,6 @@ pub(crate) enum Asked {
     Status(oneshot::Sender<Status>),
 }
 
-/// Everything the loop needs.
-pub(crate) struct Driver {
-    pub(crate) options: CheckpointOptions,
-    pub(crate) job: Arc<Job>,
-    pub(crate) process: Arc<Process>,
-    pub(crate) storage: Storage,
-    pub(crate) attempt: Attempt,
-    pub(crate) garbage: Garbage,
-    pub(crate) coordinator: Coordinator,
-    pub(crate) offload: Arc<dyn Offload>,
-    pub(crate) taken: mpsc::UnboundedReceiver<Taken>,
-    pub(crate) asked: mpsc::UnboundedReceiver<Asked>,
-    /// Set when the workers have ended.
-    pub(crate) ended: Arc<AtomicBool>,
-    /// The checkpoint whose results the sinks make visible when they are opened.
-    pub(crate) unfinished: Option<Completed>,
-}
-
 /// A step under way; what came of it, if the coordinator must know.
 type Step = LocalBoxFuture<'static, Option<Event>>;
 
@@ -80,8 +64,8 @@ struct Shared {
     garbage: Mutex<Garbage>,
 }
 
-/// The loop, while it runs.
-struct Loop {
+/// The loop.
+pub(crate) struct Driver {
     options: CheckpointOptions,
     job: Arc<Job>,
     process: Arc<Process>,
@@ -89,8 +73,13 @@ struct Loop {
     shared: Arc<Shared>,
     coordinator: Coordinator,
     offload: Arc<dyn Offload>,
+    taken: mpsc::UnboundedReceiver<Taken>,
+    asked: mpsc::UnboundedReceiver<Asked>,
+    /// Set when the workers have ended.
+    ended: Arc<AtomicBool>,
     steps: FuturesUnordered<Step>,
     answer: Option<oneshot::Sender<Result<Epoch, String>>>,
+    /// The checkpoint whose results the sinks make visible when they are opened.
     unfinished: Option<Completed>,
     /// The savepoint that goes when a checkpoint is complete.
     claimed: Option<String>,
@@ -101,50 +90,66 @@ struct Loop {
 }
 
 impl Driver {
-    /// Runs until the workers have ended.
-    ///
-    /// - `now`: the time since the start, and since 1970 in ms.
-    pub(crate) async fn run(self, now: impl Fn() -> (Duration, i64)) {
-        let Driver { mut taken, mut asked, ended, attempt, garbage, .. } = self;
+    pub(crate) fn new(
+        checkpoints: Checkpoints,
+        job: &Arc<Job>,
+        offload: Arc<dyn Offload>,
+    ) -> Driver {
+        let Checkpoints { options, storage, attempt, garbage, unfinished, process, .. } =
+            checkpoints;
+        let start = Start {
+            attempt: attempt.number(),
+            first: process.first_epoch(),
+            max_parallelism: job.key_groups().count(),
+            workers: job.config().workers,
+        };
+        let claimed = options.restore.savepoint().filter(|_| options.claim).map(str::to_owned);
         let shared = Shared { attempt: Mutex::new(attempt), garbage: Mutex::new(garbage) };
-        let savepoint = self.options.restore.savepoint().filter(|_| self.options.claim);
-        let mut this = Loop {
-            claimed: savepoint.map(str::to_owned),
-            options: self.options,
-            job: self.job,
-            process: self.process,
-            storage: self.storage,
+        Driver {
+            coordinator: Coordinator::new(options.clone(), start),
+            options,
+            job: Arc::clone(job),
+            process,
+            storage,
             shared: Arc::new(shared),
-            coordinator: self.coordinator,
-            offload: self.offload,
+            offload,
+            taken: checkpoints.taken,
+            asked: checkpoints.asked,
+            ended: checkpoints.ended,
             steps: FuturesUnordered::new(),
             answer: None,
-            unfinished: self.unfinished,
+            unfinished,
+            claimed,
             started: false,
             drained: false,
             logging: false,
-        };
-        while !ended.load(Ordering::SeqCst) {
-            let mut tick = this.storage.pace().sleep(TICK).fuse();
+        }
+    }
+
+    /// Runs until the workers have ended.
+    ///
+    /// - `now`: the time since the start, and since 1970 in ms.
+    pub(crate) async fn run(mut self, now: impl Fn() -> (Duration, i64)) {
+        while !self.ended.load(Ordering::SeqCst) {
+            let mut tick = self.storage.pace().sleep(TICK).fuse();
             let event = select_biased! {
-                cut = taken.next() => {
-                    cut.into_iter().for_each(|cut| this.store(cut));
+                cut = self.taken.next() => {
+                    cut.into_iter().for_each(|cut| self.store(cut));
                     continue;
                 }
-                came = this.steps.select_next_some() => came,
-                asked = asked.next() => asked.map(|asked| this.asked(asked)),
-                () = tick => Some(this.look()),
+                came = self.steps.select_next_some() => came,
+                asked = self.asked.next() => asked.map(|asked| self.asked(asked)),
+                () = tick => Some(self.look()),
             };
             if let Some(event) = event {
-                this.tell(event, now());
+                self.tell(event, now());
             }
         }
-        this.end().await;
+        self.end().await;
     }
-}
 
-impl Loop {
     fn tell(&mut self, event: Event, (now, now_ms): (Duration, i64)) {
+        self.logging &= !matches!(event, Event::Logged(Err(_)));
         for action in self.coordinator.on(event, now, now_ms) {
             self.act(action);
         }
@@ -238,6 +243,13 @@ impl Loop {
                     if let Some(url) = claimed {
                         delete_claimed(&url).await;
                     }
+                    None
+                });
+            }
+            Action::Discard(written) => {
+                let shared = Arc::clone(&self.shared);
+                self.step(async move {
+                    shared.garbage.lock().await.discard(written).await;
                     None
                 });
             }

@@ -20,7 +20,6 @@
 pub mod options;
 pub mod checkpoints;
 
-pub mod trigger;
 mod process;
 mod driver;
 pub mod background;
@@ -46,4 +45,3 @@ pub use coordinator::{Status, Then};
 pub use error::{CommitError, StorageError};
 pub use options::{CheckpointOptions, Restore};
 pub use storage::{ObjectRef, Storage};
-pub use trigger::PeriodicTrigger;

@@ -106,6 +106,13 @@ pub struct StoredPart {
     pub slots: Option<PartRef>,
 }
 
+impl StoredPart {
+    /// Returns the entries, and the slots that they replace if there are any.
+    pub fn parts(&self) -> impl Iterator<Item = &PartRef> {
+        std::iter::once(&self.part).chain(&self.slots)
+    }
+}
+
 /// An effect of a sink that is prepared and not visible yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Committable {
@@ -214,7 +221,7 @@ impl Manifest {
     pub fn parts(&self) -> impl Iterator<Item = &PartRef> {
         let states = self.operators.iter().flat_map(|operator| &operator.states);
         let stored = states.flat_map(|state| &state.chain);
-        stored.flat_map(|stored| std::iter::once(&stored.part).chain(&stored.slots))
+        stored.flat_map(StoredPart::parts)
     }
 
     /// Returns the bytes of all parts together, inside the manifest and outside.

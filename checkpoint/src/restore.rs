@@ -9,6 +9,8 @@
 //! - *Never a wrong state*: a part is used only if its length and checksum are those of the manifest.
 //! - *Never silently from the start*: when there are completed checkpoints and all are damaged, the
 //!   job does not begin.
+//! - *Never undone by one that was fenced*: a later attempt deletes what it does not need, which
+//!   looks like damage; only the latest attempt takes it for that.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,8 +20,8 @@ use highwater_core::cut::EncodedState;
 use highwater_core::error::{Error, Result};
 use highwater_core::time::Epoch;
 
-use crate::error::StorageError;
-use crate::log::{Completed, History};
+use crate::error::{CommitError, StorageError};
+use crate::log::{Attempt, Completed, History};
 use crate::manifest::{Manifest, PartRef, StoredState};
 use crate::marker::is_committed;
 use crate::options::Restore;
@@ -60,30 +62,33 @@ impl Restored {
         Restored { first: newest.map_or(1, |newest| newest + 1), ..Restored::default() }
     }
 
-    /// Reads what an option says.
+    /// Reads what an option says, for an attempt that has just begun.
     ///
     /// # Errors
-    /// When there is nothing at an address, or everything there is damaged.
+    /// When there is nothing at an address, everything there is damaged, or a later attempt has
+    /// begun meanwhile.
     pub(crate) async fn read(
         restore: &Restore,
         storage: &Storage,
+        attempt: &Attempt,
         history: &History,
     ) -> Result<Self> {
         match restore {
             Restore::None => Ok(Restored::nothing(history)),
-            Restore::Latest => match newest(storage, &history.completed).await? {
+            Restore::Latest => match newest(storage, Some(attempt), &history.completed).await? {
                 Some(restored) => Ok(restored),
                 None => {
                     tracing::warn!(%storage, "no checkpoint is complete yet: the job starts anew");
                     Ok(Restored::nothing(history))
                 }
             },
-            Restore::Since { attempt, or } => {
+            Restore::Since { attempt: first, or } => {
                 let completed = history.completed.iter();
-                let since = completed.take_while(|completed| completed.attempt >= *attempt);
-                match newest(storage, &since.cloned().collect::<Vec<_>>()).await? {
+                let since = completed.take_while(|completed| completed.attempt >= *first);
+                let since: Vec<_> = since.cloned().collect();
+                match newest(storage, Some(attempt), &since).await? {
                     Some(restored) => Ok(restored),
-                    None => Box::pin(Restored::read(or, storage, history)).await,
+                    None => Box::pin(Restored::read(or, storage, attempt, history)).await,
                 }
             }
             Restore::From(url) => Restored::elsewhere(url, history).await,
@@ -97,7 +102,7 @@ impl Restored {
             Err(StorageError::Missing { .. }) => {
                 let elsewhere = Storage::open(url)?;
                 let log = crate::log::read(&elsewhere).await?;
-                let found = newest(&elsewhere, &log.completed).await?;
+                let found = newest(&elsewhere, None, &log.completed).await?;
                 let found = found.ok_or_else(|| {
                     Error::option("--restore", url, "a savepoint or a folder with checkpoints")
                 })?;
@@ -171,7 +176,13 @@ impl Restored {
 }
 
 /// Reads the newest checkpoint that is not damaged, `None` if there are none.
-async fn newest(storage: &Storage, commits: &[Completed]) -> Result<Option<Restored>> {
+///
+/// - `attempt`: the one that goes on from it, if it is of the same job.
+async fn newest(
+    storage: &Storage,
+    attempt: Option<&Attempt>,
+    commits: &[Completed],
+) -> Result<Option<Restored>> {
     let mut damaged = None;
     for commit in commits {
         match read(storage, commit).await {
@@ -185,6 +196,15 @@ async fn newest(storage: &Storage, commits: &[Completed]) -> Result<Option<Resto
                 return Ok(Some(restored));
             }
             Err(error) if error.is_damage() => {
+                if let Some(attempt) = attempt
+                    && !attempt.is_latest().await?
+                {
+                    return Err(Error::state(CommitError::Fenced {
+                        attempt: attempt.number(),
+                        by: "a later attempt".to_owned(),
+                        slot: attempt.slot() + 1,
+                    }));
+                }
                 let checkpoint = commit.checkpoint;
                 tracing::warn!(checkpoint, %error, "a checkpoint is damaged, trying the one before");
                 damaged.get_or_insert(error);
@@ -242,4 +262,40 @@ async fn chain(
 
 async fn bytes(storage: &Storage, part: &PartRef) -> Result<Vec<u8>, StorageError> {
     Ok(storage.part(part).await?.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::log::fence;
+    use crate::manifest::SnapshotKind;
+
+    /// Two checkpoints are complete, another attempt has begun, and the newer is gone.
+    #[tokio::test]
+    async fn what_a_later_attempt_has_deleted_is_not_damage() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let storage = Storage::open(&folder.path().to_string_lossy()).expect("a storage");
+        let (mut first, _) = fence(&storage).await.expect("a first attempt");
+        first.retain(2);
+        for checkpoint in [1, 2] {
+            let manifest = Manifest::new(checkpoint, first.number(), SnapshotKind::Checkpoint);
+            let written = manifest.write(&storage).await.expect("a manifest");
+            first.commit(checkpoint, &written).await.expect("a checkpoint");
+        }
+        let (second, history) = fence(&storage).await.expect("a second attempt");
+        let newest = history.newest().expect("a checkpoint");
+        fs::remove_file(folder.path().join(&newest.manifest.path)).expect("a file");
+
+        let latest = Restore::Latest;
+        let fallen = Restored::read(&latest, &storage, &second, &history).await;
+        let fallen = fallen.expect("the one before is whole");
+        assert_eq!((fallen.first(), fallen.undo_after()), (Epoch(2), Some(Epoch(1))));
+
+        let _third = fence(&storage).await.expect("a third attempt");
+        let fenced = Restored::read(&latest, &storage, &second, &history).await;
+        let fenced = fenced.expect_err("the second is not the latest").sentence();
+        assert!(fenced.contains("attempt 2 was fenced"), "{fenced}");
+    }
 }

@@ -161,7 +161,8 @@ impl Backend {
             }
             _ => Rows::Heap(HeapTable::new(self.groups, self.range)),
         };
-        let mut table = Table { name: name.clone(), rows, format, expiry };
+        let floors = self.floors();
+        let mut table = Table { name: name.clone(), rows, format, expiry, floors };
         let mut filled = Filled::new(self.groups, self.range);
         for stored in self.stored.iter().filter(|stored| stored.state == name) {
             let mut floors = self.floors.borrow_mut();

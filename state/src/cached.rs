@@ -45,6 +45,7 @@ use highwater_core::key::{Key, KeyGroupRange, KeyGroups, stable_hash};
 use highwater_core::store::{Stores, lose};
 
 use crate::backend::{Hashed, Namespace, StateValue};
+use crate::floors::CutFloors;
 use crate::format::FormatError;
 use crate::snapshot::StateFormat;
 use entries::{Written, prefix};
@@ -317,7 +318,7 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
 
     /// Freezes all values: writes what has changed, for the view of the store that the operator takes
     /// when all its tables are frozen.
-    pub(crate) fn freeze(&mut self, floor: i64, name: &str) -> Result<FrozenCache<K, N, V>> {
+    pub(crate) fn freeze(&mut self, floors: CutFloors, name: &str) -> Result<FrozenCache<K, N, V>> {
         for place in 0..self.spaces.len() {
             self.flush(place);
         }
@@ -326,7 +327,7 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
             format: Arc::clone(&self.format),
             family: self.store.family,
             keys: (self.groups, self.range),
-            floor,
+            floors,
             view: self.store.freeze()?,
             entries: self.size(),
             expired: None,

@@ -44,11 +44,39 @@ impl Floors {
         self.of_groups.iter().copied().max().unwrap_or(i64::MIN)
     }
 
+    /// Returns the floor of a group of the range.
+    #[must_use]
+    pub fn of_group(&self, group: KeyGroup) -> i64 {
+        self.of_groups.get(self.range.index_of(group)).copied().unwrap_or(i64::MIN)
+    }
+
     /// Returns the floor of the group to which keys with this hash belong.
     #[must_use]
     pub fn of_hash(&self, hash: u64) -> i64 {
-        let index = self.range.index_of(self.groups.of_hash(hash));
-        self.of_groups.get(index).copied().unwrap_or(i64::MIN)
+        self.of_group(self.groups.of_hash(hash))
+    }
+
+    /// Returns what a snapshot says of the groups when their operator cuts at this watermark: no
+    /// group falls back behind where it had come to before it was restored.
+    pub(crate) fn at(&self, watermark: i64) -> CutFloors {
+        let ahead = (self.greatest() > watermark).then(|| self.clone());
+        CutFloors { watermark, ahead }
+    }
+}
+
+/// How far the key groups of a worker have come at a cut.
+#[derive(Clone, Debug)]
+pub(crate) struct CutFloors {
+    watermark: i64,
+    /// `None` when no group is ahead of the operator.
+    ahead: Option<Floors>,
+}
+
+impl CutFloors {
+    /// Returns the watermark up to which a group has fired.
+    pub(crate) fn of_group(&self, group: KeyGroup) -> i64 {
+        let ahead = self.ahead.as_ref().map_or(i64::MIN, |floors| floors.of_group(group));
+        ahead.max(self.watermark)
     }
 }
 
@@ -68,6 +96,19 @@ mod tests {
         for hash in 0..100 {
             let expected = [100, 200, 150, 120][usize::from(groups.of_hash(hash).0)];
             assert_eq!(floors.of_hash(hash), expected);
+        }
+    }
+
+    #[test]
+    fn at_a_cut_no_group_falls_back() {
+        let groups = KeyGroups::new(2, 1);
+        let mut floors = Floors::new(groups, groups.range(0));
+        floors.raise(KeyGroup(1), 200);
+        for (watermark, expected) in
+            [(i64::MIN, [i64::MIN, 200]), (150, [150, 200]), (201, [201, 201])]
+        {
+            let cut = floors.at(watermark);
+            assert_eq!([0, 1].map(|group| cut.of_group(KeyGroup(group))), expected);
         }
     }
 }

@@ -12,6 +12,8 @@
 
 mod restore;
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use highwater_core::cut::{Cut, EncodedState, FrozenState};
@@ -23,6 +25,7 @@ use crate::backend::{Hashed, Namespace, StateValue};
 use crate::cached::{CachedSpace, CachedTable, StoreWalk};
 use crate::descriptor::Expiry;
 use crate::expiring::Limit;
+use crate::floors::{CutFloors, Floors};
 use crate::heap::{FrozenTable, HeapSpace, HeapTable, Walk};
 use crate::snapshot::StateFormat;
 pub(crate) use restore::Filled;
@@ -51,6 +54,8 @@ pub struct Table<K, N: std::fmt::Debug, V> {
     /// How it is encoded; `None` if it never is.
     pub(crate) format: Option<Arc<StateFormat<N, K, V>>>,
     pub(crate) expiry: Option<Expiry<V>>,
+    /// How far the key groups had come when they were restored.
+    pub(crate) floors: Rc<RefCell<Floors>>,
 }
 
 impl<K, N: std::fmt::Debug, V> std::fmt::Debug for Table<K, N, V> {
@@ -246,6 +251,7 @@ impl<K: Key, N: Namespace, V: StateValue> Table<K, N, V> {
             panic!("state {:?} was not made to be frozen (Backend::durable)", self.name)
         };
         let expired = self.expiry.map(|(ttl, used)| (ttl.limit_at_cut(cut), used));
+        let floors = self.floors.borrow().at(cut.watermark);
         let frozen: Box<dyn FrozenState> = match &mut self.rows {
             Rows::Heap(table) => {
                 let table = table.freeze(cut.kind.track);
@@ -253,12 +259,12 @@ impl<K: Key, N: Namespace, V: StateValue> Table<K, N, V> {
                     name: self.name.clone(),
                     format: Arc::clone(format),
                     delta: cut.kind.delta && table.is_tracked(),
-                    floor: cut.watermark,
+                    floors,
                     table,
                     expired,
                 })
             }
-            Rows::Cached(table) => match table.freeze(cut.watermark, &self.name) {
+            Rows::Cached(table) => match table.freeze(floors, &self.name) {
                 Ok(frozen) => Box::new(frozen.without(expired.map(|(limit, _)| limit))),
                 Err(error) => store::lose(error),
             },
@@ -283,7 +289,7 @@ struct FrozenHeap<K, N, V> {
     name: String,
     format: Arc<StateFormat<N, K, V>>,
     delta: bool,
-    floor: i64,
+    floors: CutFloors,
     table: FrozenTable<K, N, V>,
     expired: Option<Expired<V>>,
 }
@@ -294,11 +300,11 @@ impl<K: Key, N: Namespace, V: StateValue> FrozenState for FrozenHeap<K, N, V> {
     }
 
     fn encode(self: Box<Self>) -> Result<EncodedState> {
-        let FrozenHeap { name, format, delta, floor, table, expired } = *self;
+        let FrozenHeap { name, format, delta, floors, table, expired } = *self;
         let keep = |value: &V| {
             expired.as_ref().is_none_or(|(limit, used)| !limit.has_expired(used(value)))
         };
-        let (part, slots) = table.encode(&format, delta, floor, &keep)?;
+        let (part, slots) = table.encode(&format, delta, &floors, &keep)?;
         Ok(EncodedState { state: name, part, slots })
     }
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use highwater_core::time::Epoch;
 
+use crate::manifest::PartRef;
 use crate::messages::{Ack, Instance};
+use crate::storage::ObjectRef;
 
 /// One checkpoint under way.
 #[derive(Clone, Debug)]
@@ -38,6 +40,12 @@ impl Pending {
     /// Returns whether everybody has answered.
     pub(super) fn is_answered(&self) -> bool {
         self.waits_for.is_empty()
+    }
+
+    /// Returns the objects that were written for it.
+    pub(super) fn objects(&self) -> impl Iterator<Item = &ObjectRef> {
+        let states = self.acks.values().flat_map(|ack| ack.states.iter().flatten());
+        states.flat_map(|(_, stored)| stored.parts()).filter_map(PartRef::object)
     }
 
     /// Returns who has not answered yet.

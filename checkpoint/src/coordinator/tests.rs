@@ -116,6 +116,10 @@ fn shorten(action: &Action) -> String {
         Action::Log { checkpoint, .. } => format!("log {}", checkpoint.0),
         Action::Mark(completed) => format!("mark {}", completed.checkpoint),
         Action::Collect { .. } => "collect".to_owned(),
+        Action::Discard(written) => {
+            let paths: Vec<_> = written.iter().map(|object| object.path.as_str()).collect();
+            format!("discard {}", paths.join(" "))
+        }
         Action::Export { url, .. } => format!("export {url}"),
         Action::Answer(answer) => format!("answer {answer:?}"),
         Action::Fail(error) => format!("fail {}", error.sentence()),
@@ -172,7 +176,8 @@ fn what_could_not_be_written_or_logged_is_in_the_next_manifest() {
         played.ack("sink", 1, false, Some("one"));
         if written.is_ok() {
             played.tell(Event::Written(written));
-            assert_eq!(played.tell(Event::Logged(Err("declined".to_owned()))), [""; 0]);
+            let declined = played.tell(Event::Logged(Err("declined".to_owned())));
+            assert_eq!(declined, ["discard manifests/1-1"]);
         } else {
             assert_eq!(played.tell(Event::Written(written)), [""; 0]);
         }
@@ -181,6 +186,18 @@ fn what_could_not_be_written_or_logged_is_in_the_next_manifest() {
         let written = played.ack("sink", 2, false, Some("two"));
         assert_eq!(written, [r#"write 2 sink [1] ["one", "two"] source [1] []"#]);
     }
+}
+
+#[test]
+fn what_was_written_for_a_checkpoint_that_was_given_up_is_deleted_when_all_have_answered() {
+    let mut played = Played::new(|options| options.tolerable_failures = 1);
+    played.wait(INTERVAL);
+    assert_eq!(played.answer("source", 1, Err("disk full".to_owned()), None), [""; 0]);
+    let part = PartRef::File(ObjectRef::of("files/1/sink", b"much"));
+    let slots = Some(PartRef::File(ObjectRef::of("files/1/slots", b"more")));
+    let stored = vec![("state".to_owned(), StoredPart { part, slots })];
+    let answered = played.answer("sink", 1, Ok(stored), None);
+    assert_eq!(answered, ["discard files/1/sink files/1/slots"]);
 }
 
 #[test]

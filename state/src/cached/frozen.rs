@@ -11,6 +11,7 @@ use super::entries::divide;
 use super::store::PendingView;
 use crate::backend::{Namespace, StateValue};
 use crate::expiring::Limit;
+use crate::floors::CutFloors;
 use crate::format::{Block, RawEntry};
 use crate::snapshot::{StateFormat, encode};
 use crate::ttl::used_in;
@@ -21,7 +22,7 @@ pub(crate) struct FrozenCache<K, N, V> {
     pub(super) format: Arc<StateFormat<N, K, V>>,
     pub(super) family: Family,
     pub(super) keys: (KeyGroups, KeyGroupRange),
-    pub(super) floor: i64,
+    pub(super) floors: CutFloors,
     pub(super) view: PendingView,
     /// How many entries there are at most.
     pub(super) entries: usize,
@@ -42,13 +43,13 @@ impl<K: Key, N: Namespace, V: StateValue> FrozenState for FrozenCache<K, N, V> {
     }
 
     fn encode(self: Box<Self>) -> Result<EncodedState> {
-        let FrozenCache { name, format, family, keys, floor, view, entries, expired } = *self;
+        let FrozenCache { name, format, family, keys, floors, view, entries, expired } = *self;
         let (groups, range) = keys;
         let view = view.wait()?;
         let each = (range.first.0..=range.last.0).map(KeyGroup);
         let each = each.map(|group| (group, view.share())).collect();
         let blocks = encode((entries, groups.workers()), each, |(group, view)| {
-            block(&*view, (family, group), floor, expired)
+            block(&*view, (family, group), floors.of_group(group), expired)
         })?;
         let part = format.part(range, blocks)?;
         Ok(EncodedState { state: name, part, slots: None })

@@ -18,6 +18,7 @@ use highwater_core::key::{Key, KeyGroup, KeyGroupRange, KeyGroups, stable_hash};
 use super::dirty::Dirty;
 use super::group::Map;
 use crate::backend::{Namespace, StateValue};
+use crate::floors::CutFloors;
 use crate::format::{Block, FormatError};
 use crate::snapshot::{Slots, StateFormat};
 
@@ -55,7 +56,7 @@ impl<K: Key, N: Namespace, V: StateValue> FrozenTable<K, N, V> {
 
     /// Encodes all entries, or those that have changed and what they replace.
     ///
-    /// - `floor`: the watermark of the operator, `i64::MIN` for none.
+    /// - `floors`: how far the key groups have come.
     /// - `keep`: whether a value is worth keeping; expired ones are not.
     ///
     /// # Errors
@@ -64,12 +65,12 @@ impl<K: Key, N: Namespace, V: StateValue> FrozenTable<K, N, V> {
         self,
         format: &StateFormat<N, K, V>,
         delta: bool,
-        floor: i64,
+        floors: &CutFloors,
         keep: &dyn Fn(&V) -> bool,
     ) -> Result<(Vec<u8>, Option<Vec<u8>>), FormatError> {
         let slots = if delta { Some(self.slots(format)?) } else { None };
         let range = self.range;
-        let blocks = self.blocks(format, delta, floor, keep)?;
+        let blocks = self.blocks(format, delta, floors, keep)?;
         Ok((format.part(range, blocks)?, slots))
     }
 
@@ -77,7 +78,7 @@ impl<K: Key, N: Namespace, V: StateValue> FrozenTable<K, N, V> {
         mut self,
         format: &StateFormat<N, K, V>,
         delta: bool,
-        floor: i64,
+        floors: &CutFloors,
         keep: &dyn Fn(&V) -> bool,
     ) -> Result<Vec<Block>, FormatError> {
         let mut few = self.undivided(delta);
@@ -95,7 +96,7 @@ impl<K: Key, N: Namespace, V: StateValue> FrozenTable<K, N, V> {
             let few = few.get_mut(index).map(std::mem::take).unwrap_or_default();
             let of_few = few.iter().map(|(namespace, key, value)| (namespace, key, value));
             let entries = of_divided.chain(of_few).filter(|(_, _, value)| keep(value));
-            blocks.push(format.block(group, floor, entries)?);
+            blocks.push(format.block(group, floors.of_group(group), entries)?);
             let divided = self.spaces.iter_mut().filter(|space| space.divided);
             for (table, _) in divided.filter_map(|space| space.groups.get_mut(index)) {
                 *table = None;
