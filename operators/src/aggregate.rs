@@ -184,8 +184,8 @@ fn roll<K: Key, T, V: StateValue, R: Data>(
     end: &mut End,
     cx: &mut Context<'_, R>,
 ) {
-    for (i, (event_time, value)) in drain(batch).enumerate() {
-        let key = keys.at(i, &mut space);
+    let records = 0..batch.len();
+    keys.each(records, drain(batch), &mut space, |space, key, (event_time, value)| {
         let stored = space.get_or_insert_with(key, &create);
         add(stored, value);
         if end.batch_mode {
@@ -193,7 +193,7 @@ fn roll<K: Key, T, V: StateValue, R: Data>(
         } else if let Some(result) = result(key.key, stored) {
             cx.emit(event_time, result);
         }
-    }
+    });
 }
 
 impl<K, T, V, R, F, C, A, M> Logic for Rolling<K, T, V, R, F, C, A, M>

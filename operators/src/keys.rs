@@ -4,6 +4,8 @@
 //! misses add up; here the lookups of the next few keys are done together, so that they overlap,
 //! before their values are changed one by one.
 
+use std::ops::Range;
+
 use highwater_core::key::{Key, stable_hash};
 use highwater_core::record::Batch;
 use highwater_state::{Hashed, KeyedSpace, StateValue};
@@ -35,19 +37,24 @@ impl<K: Key> Keys<K> {
         }));
     }
 
-    /// Returns the key of the `i`-th record. Called for one record after another, it brings the
-    /// values of the next keys near now and then.
+    /// Passes values to `change` with the keys of their records, after those of the next few have
+    /// been brought near.
+    ///
+    /// - `records`: those whose keys are read, in the batch.
+    /// - `values`: one for each of them.
     #[inline]
-    pub(crate) fn at<V: StateValue>(
+    pub(crate) fn each<T, V: StateValue, S: KeyedSpace<K, V>>(
         &self,
-        i: usize,
-        space: &mut impl KeyedSpace<K, V>,
-    ) -> Hashed<'_, K> {
-        if i.is_multiple_of(TOGETHER) {
-            let end = (i + TOGETHER).min(self.keys.len());
-            space.prefetch(&self.keys[i..end]);
+        records: Range<usize>,
+        mut values: impl Iterator<Item = T>,
+        space: &mut S,
+        mut change: impl FnMut(&mut S, Hashed<'_, K>, T),
+    ) {
+        for keys in self.keys[records].chunks(TOGETHER) {
+            space.prefetch(keys);
+            for ((key, hash), value) in keys.iter().zip(&mut values) {
+                change(space, Hashed { key, hash: *hash }, value);
+            }
         }
-        let (key, hash) = &self.keys[i];
-        Hashed { key, hash: *hash }
     }
 }

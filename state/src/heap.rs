@@ -38,18 +38,55 @@ const UNDIVIDED_KEYS: usize = 64;
 /// How many emptied namespaces are kept for the next ones.
 const SPARE_SPACES: usize = 2;
 
+/// Which of the groups of a namespace a key belongs to.
+#[derive(Clone, Copy, Debug, Default)]
+struct Order {
+    /// The bits of a hash that name its key group.
+    mask: u32,
+    /// How many key groups the job has if that is not a power of two, else 0.
+    modulus: u32,
+    /// The first key group of the range.
+    first: u32,
+}
+
+impl Order {
+    fn divided(groups: KeyGroups, range: KeyGroupRange) -> Self {
+        let (count, first) = (groups.count(), u32::from(range.first.0));
+        if count.is_power_of_two() {
+            Order { mask: count - 1, modulus: 0, first }
+        } else {
+            Order { mask: 0, modulus: count, first }
+        }
+    }
+
+    #[inline(always)]
+    fn index(self, hash: u64) -> usize {
+        let high = (hash >> 32) as u32;
+        let group = if self.modulus == 0 { high & self.mask } else { high % self.modulus };
+        (group - self.first) as usize
+    }
+}
+
 /// The values of one namespace.
 #[derive(Debug)]
 struct Space<K, V> {
     /// One group for all, or one for each key group of the range.
     groups: Vec<Group<K, V>>,
-    /// Turns the index of a key group into that of its group here: all ones, or 0 for one group.
-    mask: usize,
+    order: Order,
 }
 
 impl<K: Key, V: StateValue> Space<K, V> {
     fn new() -> Self {
-        Space { groups: vec![Group::default()], mask: 0 }
+        Space { groups: vec![Group::default()], order: Order::default() }
+    }
+
+    fn is_divided(&self) -> bool {
+        self.groups.len() > 1
+    }
+
+    /// Returns the group of the `index`-th key group of the range.
+    fn at(&self, index: usize) -> usize {
+        if self.is_divided() { index } else { 0 }
     }
 
     fn is_empty(&self) -> bool {
@@ -139,12 +176,12 @@ impl<K: Key, N: Namespace, V: StateValue> HeapTable<K, N, V> {
     pub(crate) fn make_room(&mut self, namespace: &N, alike: &N) {
         let (Err(place), Ok(alike)) = (self.find(namespace), self.find(alike)) else { return };
         let alike = &self.spaces[alike].1;
-        if alike.mask == 0 {
+        if !alike.is_divided() {
             return;
         }
         let sizes: Vec<usize> = alike.groups.iter().map(Group::len).collect();
         self.open(place, namespace);
-        if self.spaces[place].1.mask == 0 {
+        if !self.spaces[place].1.is_divided() {
             self.divide(place);
         }
         for (group, size) in self.spaces[place].1.groups.iter_mut().zip(sizes) {
@@ -160,7 +197,7 @@ impl<K: Key, N: Namespace, V: StateValue> HeapTable<K, N, V> {
         if range.count() > 1 && space.groups[0].fold() {
             let index = |hash| range.index_of(groups.of_hash(hash));
             space.groups = space.groups[0].split(range.count(), index);
-            space.mask = usize::MAX;
+            space.order = Order::divided(groups, range);
         }
     }
 
@@ -172,16 +209,11 @@ impl<K: Key, N: Namespace, V: StateValue> HeapTable<K, N, V> {
             Err(place) => self.open(place, namespace),
         };
         let space = &self.spaces[place].1;
-        if space.mask == 0 && space.groups[0].len() > self.undivided_keys {
+        if !space.is_divided() && space.groups[0].len() > self.undivided_keys {
             self.divide(place);
         }
         let space = &mut self.spaces[place].1;
-        HeapSpace {
-            key_groups: self.groups,
-            first_group: usize::from(self.range.first.0),
-            mask: space.mask,
-            groups: &mut space.groups,
-        }
+        HeapSpace { order: space.order, groups: &mut space.groups }
     }
 
     /// Adds entries of the `index`-th key group of the range that the table does not have.
@@ -193,26 +225,27 @@ impl<K: Key, N: Namespace, V: StateValue> HeapTable<K, N, V> {
     ) {
         let place = self.find(namespace).unwrap_or_else(|place| self.open(place, namespace));
         let space = &self.spaces[place].1;
-        if space.mask == 0 && space.groups[0].len() + entries.len() > self.undivided_keys {
+        if !space.is_divided() && space.groups[0].len() + entries.len() > self.undivided_keys {
             self.divide(place);
         }
         let space = &mut self.spaces[place].1;
-        space.groups[index & space.mask].add(entries);
+        let index = space.at(index);
+        space.groups[index].add(entries);
     }
 
     /// Returns the value of a key.
     #[inline]
     pub(crate) fn get(&self, key: Hashed<'_, K>, namespace: &N) -> Option<&V> {
         let (_, space) = &self.spaces[self.find(namespace).ok()?];
-        space.groups[self.index(key.hash) & space.mask].get(key)
+        space.groups[space.order.index(key.hash)].get(key)
     }
 
     /// Returns the value of a key, to be changed.
     #[inline]
     pub(crate) fn get_mut(&mut self, key: Hashed<'_, K>, namespace: &N) -> Option<&mut V> {
-        let (place, index) = (self.find(namespace).ok()?, self.index(key.hash));
+        let place = self.find(namespace).ok()?;
         let space = &mut self.spaces[place].1;
-        space.groups[index & space.mask].get_mut(key)
+        space.groups[space.order.index(key.hash)].get_mut(key)
     }
 
     /// Changes the value of a key, and removes it if `change` says that it is not to be kept;
@@ -223,16 +256,16 @@ impl<K: Key, N: Namespace, V: StateValue> HeapTable<K, N, V> {
         namespace: &N,
         change: impl FnOnce(&mut V) -> bool,
     ) -> Option<bool> {
-        let (place, index) = (self.find(namespace).ok()?, self.index(key.hash));
+        let place = self.find(namespace).ok()?;
         let space = &mut self.spaces[place].1;
-        space.groups[index & space.mask].retain(key, change)
+        space.groups[space.order.index(key.hash)].retain(key, change)
     }
 
     /// Removes the value of a key and returns it.
     pub(crate) fn remove(&mut self, key: Hashed<'_, K>, namespace: &N) -> Option<V> {
-        let (place, index) = (self.find(namespace).ok()?, self.index(key.hash));
+        let place = self.find(namespace).ok()?;
         let space = &mut self.spaces[place].1;
-        space.groups[index & space.mask].remove(key)
+        space.groups[space.order.index(key.hash)].remove(key)
     }
 
     /// Returns the first namespace after `after` that may have values.
@@ -277,8 +310,8 @@ impl<K: Key, N: Namespace, V: StateValue> HeapTable<K, N, V> {
     pub(crate) fn visit_group(&self, namespace: &N, index: usize, mut visit: impl FnMut(&K, &V)) {
         let Ok(place) = self.find(namespace) else { return };
         let space = &self.spaces[place].1;
-        let group = &space.groups[index & space.mask];
-        if space.mask == 0 && self.range.count() > 1 {
+        let group = &space.groups[space.at(index)];
+        if !space.is_divided() && self.range.count() > 1 {
             let mine = |key: &K| self.index(highwater_core::key::stable_hash(key)) == index;
             group.iter().filter(|(key, _)| mine(key)).for_each(|(key, value)| visit(key, value));
         } else {
@@ -313,7 +346,7 @@ impl<K: Key, N: Namespace, V: StateValue> HeapTable<K, N, V> {
         let tracked = std::mem::replace(&mut self.dropped, track.then(Vec::new));
         let mut spaces = Vec::with_capacity(self.spaces.len());
         for (namespace, space) in &mut self.spaces {
-            let divided = space.mask != 0;
+            let divided = space.is_divided();
             let groups = space.groups.iter_mut().map(|group| group.freeze(track)).collect();
             spaces.push(FrozenSpace { namespace: namespace.clone(), divided, groups });
         }
@@ -349,39 +382,30 @@ impl<K: Key, N: Namespace, V: StateValue> HeapTable<K, N, V> {
 /// The values of one namespace in memory, opened for several accesses.
 #[derive(Debug)]
 pub struct HeapSpace<'a, K, V> {
-    key_groups: KeyGroups,
-    first_group: usize,
-    mask: usize,
+    order: Order,
     groups: &'a mut [Group<K, V>],
 }
 
 impl<'a, K: Key, V: StateValue> HeapSpace<'a, K, V> {
-    #[inline(always)]
-    fn index(&self, hash: u64) -> usize {
-        (usize::from(self.key_groups.of_hash(hash).0) - self.first_group) & self.mask
-    }
-
     /// Returns the value of a key to be changed, made by `make` if there is none, for as long as the
     /// table is borrowed.
     #[inline]
     pub(crate) fn into_value(self, key: Hashed<'_, K>, make: impl FnOnce() -> V) -> &'a mut V {
-        let index = self.index(key.hash);
-        self.groups[index].upsert(key, make)
+        self.groups[self.order.index(key.hash)].upsert(key, make)
     }
 }
 
 impl<K: Key, V: StateValue> KeyedSpace<K, V> for HeapSpace<'_, K, V> {
     #[inline]
     fn prefetch(&mut self, keys: &[(K, u64)]) {
-        let near = |(key, hash): &&(K, u64)| {
-            self.groups[self.index(*hash)].is_live(Hashed { key, hash: *hash })
+        let near = |(key, hash): &(K, u64)| {
+            usize::from(self.groups[self.order.index(*hash)].touch(Hashed { key, hash: *hash }))
         };
-        std::hint::black_box(keys.iter().filter(near).count());
+        std::hint::black_box(keys.iter().map(near).sum::<usize>());
     }
 
     #[inline]
     fn get_or_insert_with(&mut self, key: Hashed<'_, K>, make: impl FnOnce() -> V) -> &mut V {
-        let index = self.index(key.hash);
-        self.groups[index].upsert(key, make)
+        self.groups[self.order.index(key.hash)].upsert(key, make)
     }
 }

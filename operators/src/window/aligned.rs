@@ -26,6 +26,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::ops::Range;
 
 use highwater_core::context::Context;
 use highwater_core::cut::Cut;
@@ -69,6 +70,11 @@ struct Current {
 impl Current {
     /// Holds no instant, so the next record looks for its slice.
     const NONE: Current = Current { name: 0, first: 1, last: 0, fate: Fate::Skipped };
+
+    #[inline]
+    fn holds(&self, event_time: i64) -> bool {
+        (self.first..=self.last).contains(&event_time)
+    }
 }
 
 /// The operator of tumbling and sliding windows in event time with the default trigger.
@@ -171,6 +177,25 @@ where
             (Some(first), Some(_)) if ended(first) => Fate::Behind,
             (Some(_), Some(_)) => Fate::OnTime,
             _ => Fate::Skipped,
+        }
+    }
+
+    /// Takes some of the records of a batch, all of the current slice.
+    fn take(
+        &mut self,
+        places: Range<usize>,
+        records: &mut std::vec::Drain<'_, Record<T>>,
+        cx: &mut Context<'_, W::Out>,
+    ) {
+        let records = records.take(places.len());
+        if self.current.fate != Fate::OnTime {
+            records.for_each(|Record { event_time, value }| self.behind(event_time, value, cx));
+            return;
+        }
+        let values = records.map(|record| record.value);
+        match self.table.space(&self.current.name) {
+            Space::Heap(space) => add_all(space, values, &self.key, &self.function),
+            Space::Cached(space) => add_all(space, values, &self.key, &self.function),
         }
     }
 
@@ -373,28 +398,21 @@ where
             self.fired_until = i128::from(cx.watermark()) + 1;
             self.current = Current::NONE;
         }
-        let mut records = batch.drain(..).peekable();
-        while let Some(Record { event_time, value }) = records.next() {
-            if event_time < self.current.first || event_time > self.current.last {
-                if event_time == NO_EVENT_TIME {
-                    cx.fail(no_event_time());
-                    return;
-                }
-                self.enter(event_time);
+        let (mut records, mut from) = (batch.drain(..), 0);
+        while let Some(Record { event_time, .. }) = records.as_slice().first() {
+            if *event_time == NO_EVENT_TIME {
+                cx.fail(no_event_time());
+                return;
             }
-            if self.current.fate != Fate::OnTime {
-                self.behind(event_time, value, cx);
-                continue;
+            if !self.current.holds(*event_time) {
+                self.enter(*event_time);
             }
             // The records that follow in the same slice share the way to it.
-            let Current { name, first, last, .. } = self.current;
-            let in_slice = |next: &Record<T>| (first..=last).contains(&next.event_time);
-            let more = std::iter::from_fn(|| records.next_if(in_slice).map(|next| next.value));
-            let values = std::iter::once(value).chain(more);
-            match self.table.space(&name) {
-                Space::Heap(space) => add_all(space, values, &self.key, &self.function),
-                Space::Cached(space) => add_all(space, values, &self.key, &self.function),
-            }
+            let next = records.as_slice().iter().skip(1);
+            let end =
+                from + 1 + next.take_while(|next| self.current.holds(next.event_time)).count();
+            self.take(from..end, &mut records, cx);
+            from = end;
         }
     }
 

@@ -122,10 +122,17 @@ impl<K: Key, V: StateValue> Group<K, V> {
         self.past.as_ref()?.below.as_ref()
     }
 
-    /// Returns whether a key is in the live table.
+    /// Looks at the first entry that may be that of a key; returns whether it is.
+    ///
+    /// There is no branch that depends on the answer, so that nothing waits for the entry.
     #[inline]
-    pub(crate) fn is_live(&self, key: Hashed<'_, K>) -> bool {
-        self.live.find(key.hash, |(k, _)| k == key.key).is_some()
+    pub(crate) fn touch(&self, key: Hashed<'_, K>) -> bool {
+        let mut near = false;
+        self.live.find(key.hash, |(k, _)| {
+            near = k == key.key;
+            true
+        });
+        near
     }
 
     #[inline]
