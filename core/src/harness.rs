@@ -94,14 +94,15 @@ impl<L: Logic> std::fmt::Debug for Harness<L> {
 }
 
 impl<L: Logic> Harness<L> {
-    /// Returns a harness around a logic, before the first watermark and at processing time 0.
+    /// Returns a harness around a logic, before the first watermark or at the one with which a
+    /// restored logic goes on, and at processing time 0.
     pub fn new(logic: L) -> Self {
         Harness {
+            watermark: logic.floor(),
             logic,
             port: Basket::default(),
             sides: Sides::default(),
             buffer: Vec::new(),
-            watermark: i64::MIN,
             now_ms: 0,
             metrics: Metrics::default().register("harness", "harness", 0, Role::Operator, Epoch(0)),
             failure: None,

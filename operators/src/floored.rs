@@ -8,7 +8,7 @@
 //! **Cost**: one comparison a batch. While the floors count, records are handed on one by one.
 //!
 //! **Invariant**: a key group never fires what it had fired before, and loses nothing that it had
-//! not (`records_are_judged_by_the_floor_of_their_key_group`).
+//! not (`window/rescaled.rs`).
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -38,9 +38,7 @@ impl<L: Logic> Floored<L> {
         floors: &Rc<RefCell<Floors>>,
         hashes: (HashOf<L::Left>, HashOf<L::Right>),
     ) -> Self {
-        let floors = floors.borrow().clone();
-        let least = floors.least();
-        let floors = (floors.greatest() > least).then_some(floors);
+        let (least, floors) = (floors.borrow().least(), floors.borrow().uneven());
         Floored { logic, floors, least, hashes }
     }
 

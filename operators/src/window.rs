@@ -38,6 +38,8 @@ mod behaviour;
 #[cfg(test)]
 mod session_behaviour;
 #[cfg(test)]
+mod rescaled;
+#[cfg(test)]
 mod agreement;
 
 use std::time::Duration;

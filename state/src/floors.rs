@@ -44,10 +44,22 @@ impl Floors {
         self.of_groups.iter().copied().max().unwrap_or(i64::MIN)
     }
 
+    /// Returns the floors if some groups are ahead of others, `None` if the least says it all.
+    #[must_use]
+    pub fn uneven(&self) -> Option<Floors> {
+        (self.greatest() > self.least()).then(|| self.clone())
+    }
+
+    /// Returns the floor of the `index`-th group of the range.
+    #[must_use]
+    pub fn of_index(&self, index: usize) -> i64 {
+        self.of_groups.get(index).copied().unwrap_or(i64::MIN)
+    }
+
     /// Returns the floor of a group of the range.
     #[must_use]
     pub fn of_group(&self, group: KeyGroup) -> i64 {
-        self.of_groups.get(self.range.index_of(group)).copied().unwrap_or(i64::MIN)
+        self.of_index(self.range.index_of(group))
     }
 
     /// Returns the floor of the group to which keys with this hash belong.

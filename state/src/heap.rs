@@ -16,6 +16,7 @@
 mod dirty;
 mod frozen;
 mod group;
+mod space;
 mod walk;
 
 pub(crate) use frozen::FrozenTable;
@@ -30,6 +31,7 @@ use crate::table::KeyedSpace;
 pub(crate) use dirty::Dirty;
 use frozen::FrozenSpace;
 use group::Group;
+use space::{Order, Space};
 
 /// A namespace with more keys than this, and than half as many as there are key groups, is divided
 /// by key group.
@@ -37,62 +39,6 @@ const UNDIVIDED_KEYS: usize = 64;
 
 /// How many emptied namespaces are kept for the next ones.
 const SPARE_SPACES: usize = 2;
-
-/// Which of the groups of a namespace a key belongs to.
-#[derive(Clone, Copy, Debug, Default)]
-struct Order {
-    /// The bits of a hash that name its key group.
-    mask: u32,
-    /// How many key groups the job has if that is not a power of two, else 0.
-    modulus: u32,
-    /// The first key group of the range.
-    first: u32,
-}
-
-impl Order {
-    fn divided(groups: KeyGroups, range: KeyGroupRange) -> Self {
-        let (count, first) = (groups.count(), u32::from(range.first.0));
-        if count.is_power_of_two() {
-            Order { mask: count - 1, modulus: 0, first }
-        } else {
-            Order { mask: 0, modulus: count, first }
-        }
-    }
-
-    #[inline(always)]
-    fn index(self, hash: u64) -> usize {
-        let high = (hash >> 32) as u32;
-        let group = if self.modulus == 0 { high & self.mask } else { high % self.modulus };
-        (group - self.first) as usize
-    }
-}
-
-/// The values of one namespace.
-#[derive(Debug)]
-struct Space<K, V> {
-    /// One group for all, or one for each key group of the range.
-    groups: Vec<Group<K, V>>,
-    order: Order,
-}
-
-impl<K: Key, V: StateValue> Space<K, V> {
-    fn new() -> Self {
-        Space { groups: vec![Group::default()], order: Order::default() }
-    }
-
-    fn is_divided(&self) -> bool {
-        self.groups.len() > 1
-    }
-
-    /// Returns the group of the `index`-th key group of the range.
-    fn at(&self, index: usize) -> usize {
-        if self.is_divided() { index } else { 0 }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.groups.iter().all(Group::is_empty)
-    }
-}
 
 /// A table in memory.
 #[derive(Debug)]

@@ -14,7 +14,8 @@
 //!
 //! **Invariants**
 //! - *Once*: a window has fired when `fired_until` is at its end, and for a group when `next_group`
-//!   is past it; both move forward only (`fire_due`).
+//!   is past it; both move forward only (`fire_due`). For a group that was restored ahead of others
+//!   it has fired when its floor is at the last instant (`fire_group`).
 //! - *Nothing left behind*: no record comes between two calls of one firing, as the shell promises;
 //!   a late one would count in some keys and not in others (`behind`).
 //!
@@ -23,6 +24,9 @@
 //! second copy of their slices (`two_stacks.rs`).
 //!
 //! **Sources**: Li et al., No Pane, No Gain, SIGMOD Record 2005; Flink's `WindowOperator`.
+
+mod firing;
+mod late;
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -35,7 +39,7 @@ use highwater_core::key::{Key, KeyGroupRange, KeyGroups};
 use highwater_core::record::{Batch, Data, Record};
 use highwater_core::shell::Logic;
 use highwater_core::time::NO_EVENT_TIME;
-use highwater_state::{Backend, Hashed, KeyedSpace, Space, Table};
+use highwater_state::{Backend, Floors, Hashed, KeyedSpace, Space, Table};
 
 use super::assigner::Alignment;
 use super::function::WindowFunction;
@@ -43,9 +47,6 @@ use super::lifetime::{Lifetime, WindowOptions, no_event_time};
 use super::slices::Slices;
 use super::time_window::TimeWindow;
 use super::two_stacks::TwoStacks;
-
-/// How much may fire at once, a result per key; a group fires as a whole.
-const BURST_BYTES: u64 = 64 * 1024;
 
 /// What is to be done with the records of a slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +103,8 @@ where
     stacks: Vec<TwoStacks<K, W::Acc>>,
     groups: KeyGroups,
     range: KeyGroupRange,
+    /// How far the groups had come that are ahead of others, after a restore.
+    floors: Option<Floors>,
 }
 
 impl<K, T, F, W> AlignedWindows<K, T, F, W>
@@ -148,6 +151,7 @@ where
             stacks: (0..stacks).map(|_| TwoStacks::new()).collect(),
             groups: backend.key_groups(),
             range,
+            floors: backend.floors().borrow().uneven(),
         })
     }
 
@@ -170,16 +174,6 @@ where
         }
     }
 
-    fn fate(&self, slice: i64) -> Fate {
-        let ended = |end| self.slices.window(end).max_timestamp() <= self.life.watermark;
-        match (self.slices.end_after(slice, i128::MIN), self.slices.last_end(slice)) {
-            (_, Some(last)) if self.life.is_late(&self.slices.window(last)) => Fate::Skipped,
-            (Some(first), Some(_)) if ended(first) => Fate::Behind,
-            (Some(_), Some(_)) => Fate::OnTime,
-            _ => Fate::Skipped,
-        }
-    }
-
     /// Takes some of the records of a batch, all of the current slice.
     fn take(
         &mut self,
@@ -199,170 +193,11 @@ where
         }
     }
 
-    /// Deals with a record of a slice that is not simply in time.
-    #[cold]
-    fn behind(&mut self, event_time: i64, value: T, cx: &mut Context<'_, W::Out>) {
-        if self.current.fate == Fate::Skipped {
-            self.life.skipped(event_time, value, cx);
-            return;
-        }
-        let slice = self.current.name;
-        let key = (self.key)(&value);
-        let hashed = Hashed::new(&key);
-        let acc = self.table.get_or_insert_with(hashed, &slice, || self.function.create());
-        self.function.add(acc, value);
-        let group = self.range.index_of(self.groups.of_hash(hashed.hash));
-        if let Some(stacks) = self.stacks.get_mut(group) {
-            let mut get = |slice: &i64| self.table.get(hashed, slice).cloned();
-            stacks.refresh((&key, slice), self.known.iter(), &mut get, &self.function);
-        }
-        if self.life.lateness_ms > 0 {
-            self.fire_again(hashed, slice, cx);
-        }
-    }
-
-    /// Fires the windows of a slice that have ended and are not gone, for one key.
-    fn fire_again(&mut self, key: Hashed<'_, K>, slice: i64, cx: &mut Context<'_, W::Out>) {
-        let first = self.slices.end_after(slice, i128::MIN);
-        let (Some(first), Some(mut end)) = (first, self.slices.last_end(slice)) else { return };
-        while first <= end {
-            let window = self.slices.window(end);
-            end = self.slices.previous_end(end);
-            if self.life.is_late(&window) {
-                break;
-            }
-            let event_time = window.max_timestamp();
-            if event_time > self.life.watermark {
-                continue;
-            }
-            let mut total: Option<W::Acc> = None;
-            for slice in self.known.range(self.places(&window)) {
-                let Some(acc) = self.table.get(key, slice) else { continue };
-                match &mut total {
-                    Some(total) => self.function.merge(total, acc.clone()),
-                    None => total = Some(acc.clone()),
-                }
-            }
-            if let Some(total) = total {
-                let emit = &mut |out| cx.emit(event_time, out);
-                self.function.fire(key.key, &window, &total, emit);
-            }
-        }
-    }
-
     /// Returns where the slices of a window stand among those known.
     fn places(&self, window: &TimeWindow) -> std::ops::Range<usize> {
         let last = window.max_timestamp();
         let from = self.known.partition_point(|slice| *slice < window.start);
         from..self.known.partition_point(|slice| *slice <= last)
-    }
-
-    /// Returns the end of the next window that has records and has not fired.
-    fn next_window(&self) -> Option<i128> {
-        let fired = |slice: &i64| self.slices.last_end(*slice) <= Some(self.fired_until);
-        let slice = self.known.get(self.known.partition_point(fired))?;
-        self.slices.end_after(*slice, self.fired_until)
-    }
-
-    /// Returns the next window to fire if the watermark has passed it.
-    fn next_end(&self) -> Option<i128> {
-        let end = self.next_window()?;
-        (self.slices.window(end).max_timestamp() <= self.life.watermark).then_some(end)
-    }
-
-    /// Fires the windows that have ended, until all have or it is time to stop. Returns the last
-    /// instant of the first that was left.
-    fn fire_due(&mut self, cx: &mut Context<'_, W::Out>) -> Option<i64> {
-        let mut stop = false;
-        self.fired = 0;
-        while let Some(end) = self.next_end() {
-            let window = self.slices.window(end);
-            if stop || !self.fire_window(&window, cx) {
-                return Some(window.max_timestamp());
-            }
-            self.fired_until = end;
-            self.next_group = 0;
-            self.remove_gone();
-            stop = self.should_yield(cx);
-        }
-        self.fired_until = self.fired_until.max(i128::from(self.life.watermark) + 1);
-        self.remove_gone();
-        None
-    }
-
-    /// Returns whether it is time to stop, or whoever comes next should work on what has fired while
-    /// it is still in the processor's cache, and in memory that can be used again.
-    fn should_yield(&self, cx: &mut Context<'_, W::Out>) -> bool {
-        let bytes = self.fired.saturating_mul(size_of::<Record<W::Out>>() as u64);
-        bytes >= BURST_BYTES || cx.should_yield()
-    }
-
-    /// Fires a window for the groups that are left; returns whether it came to the last.
-    fn fire_window(&mut self, window: &TimeWindow, cx: &mut Context<'_, W::Out>) -> bool {
-        let drain = self.slices.is_single() && self.life.lateness_ms == 0;
-        loop {
-            let more = if drain {
-                self.drain_group(window, cx)
-            } else {
-                self.fire_group(window, cx);
-                self.next_group += 1;
-                self.next_group < self.range.count()
-            };
-            if !more || self.should_yield(cx) {
-                return !more;
-            }
-        }
-    }
-
-    /// Fires a window of one slice for one group, and forgets what it held.
-    fn drain_group(&mut self, window: &TimeWindow, cx: &mut Context<'_, W::Out>) -> bool {
-        let (event_time, mut fired) = (window.max_timestamp(), 0);
-        let function = &mut self.function;
-        let more = self.table.drain_some(&window.start, |key, acc| {
-            fired += 1;
-            function.fire(&key, window, &acc, &mut |out| cx.emit(event_time, out));
-        });
-        cx.count_fired(fired);
-        self.fired += fired;
-        more
-    }
-
-    /// Fires a window for the next group.
-    fn fire_group(&mut self, window: &TimeWindow, cx: &mut Context<'_, W::Out>) {
-        let (event_time, mut fired) = (window.max_timestamp(), 0);
-        let places = self.places(window);
-        let (group, table, function) = (self.next_group, &mut self.table, &mut self.function);
-        let mut fire = |function: &mut W, key: &K, acc: &W::Acc| {
-            fired += 1;
-            function.fire(key, window, acc, &mut |out| cx.emit(event_time, out));
-        };
-        match self.stacks.get_mut(group) {
-            None => table.visit_group(&window.start, group, |key, acc| {
-                fire(function, key, acc);
-            }),
-            Some(stacks) => {
-                let mut visit = |slice: i64, see: &mut dyn FnMut(&K, &W::Acc)| {
-                    table.visit_group(&slice, group, see);
-                };
-                let bounds = (window.start, event_time);
-                stacks.advance(bounds, self.known.range(places), &mut visit, function);
-                stacks.emit(function, fire);
-            }
-        }
-        cx.count_fired(fired);
-        self.fired += fired;
-    }
-
-    /// Removes the slices whose last window has fired and is gone.
-    fn remove_gone(&mut self) {
-        while let Some(slice) = self.known.front()
-            && let Some(end) = self.slices.last_end(*slice)
-            && end <= self.fired_until
-            && self.life.is_late(&self.slices.window(end))
-        {
-            self.table.clear(slice);
-            self.known.pop_front();
-        }
     }
 }
 
