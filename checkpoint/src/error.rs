@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 
 use highwater_core::error::{Cause, ErrorKind};
+use highwater_state::format::FormatError;
 
 /// What was being done with an object when it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -199,6 +200,26 @@ impl StorageError {
 
 impl From<StorageError> for highwater_core::error::Error {
     fn from(error: StorageError) -> Self {
+        highwater_core::error::Error::state(error)
+    }
+}
+
+/// What one worker has stored of a state cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("what worker {worker} has stored of state {state:?} of operator {operator:?}")]
+pub struct UnreadableState {
+    /// The uid of the operator.
+    pub operator: String,
+    /// The name of the state.
+    pub state: String,
+    /// The former worker.
+    pub worker: usize,
+    /// What is wrong with it.
+    pub source: FormatError,
+}
+
+impl From<UnreadableState> for highwater_core::error::Error {
+    fn from(error: UnreadableState) -> Self {
         highwater_core::error::Error::state(error)
     }
 }
