@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! address --Snapshot::open--> manifest --parts(operator, state)--> StateParts, read and compared
-//!   a savepoint, or a job's folder:               '--view()--> StateView --> entries as JSON
-//!   its newest checkpoint, or a given one                          '--compare--> what has changed
+//!   a savepoint, or a job's folder:        '--extent()--> how much there is, of what types
+//!   its newest checkpoint, or a given one  '--view()----> StateView --> entries as JSON
+//!                                                             '--compare--> what has changed
 //! ```
 //!
 //! Nothing is written, and no running job is disturbed: the log is read and not fenced. A job deletes
@@ -21,19 +22,22 @@
 //! **Sources**: Flink's State Processor API, which reads savepoints as tables, given their types.
 
 mod compare;
+mod parts;
 mod view;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use highwater_core::cut::EncodedState;
 use highwater_core::error::{Error, Result};
 
-use crate::error::StorageError;
-use crate::manifest::{Manifest, OperatorSnapshot, StoredPart};
+use crate::error::{InspectError, StorageError};
+use crate::log;
+use crate::manifest::{Manifest, OperatorSnapshot, PartRef, StoredPart, StoredState};
 use crate::savepoint::Savepoint;
 use crate::storage::Storage;
 
-pub use compare::{Change, Tally, compare};
-pub use view::{Entry, StateParts, StateView};
+pub use compare::{Change, compare};
+pub use parts::{Extent, StateParts};
+pub use view::{Entry, StateView};
 
 /// How many parts are read at once.
 const AT_ONCE: usize = 4;
@@ -49,18 +53,19 @@ pub struct Snapshot {
 impl Snapshot {
     /// Opens a savepoint, or a checkpoint of the job that keeps its checkpoints at the address.
     ///
-    /// - `path`: the address, as in [`Storage::open`].
+    /// - `address`: as in [`Storage::open`].
     /// - `checkpoint`: the number of a retained checkpoint; `None` for the newest one.
     ///
     /// # Errors
     /// When there is none, or what describes it is damaged.
-    pub fn open(path: &str, checkpoint: Option<u64>) -> Result<Self> {
+    pub fn open(address: &str, checkpoint: Option<u64>) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|cause| Error::Start { message: cause.to_string() })?;
-        let storage = Storage::open_existing(path)?;
-        let manifest = runtime.block_on(find(&storage, path, checkpoint))?;
+        let storage = Storage::open_existing(address)?;
+        let found = runtime.block_on(find(&storage, checkpoint));
+        let manifest = found.map_err(|error| error.at(&storage.to_string()))?;
         Ok(Snapshot { storage, manifest, runtime })
     }
 
@@ -71,26 +76,40 @@ impl Snapshot {
     }
 
     /// Returns the operator with a uid.
-    #[must_use]
-    pub fn operator(&self, uid: &str) -> Option<&OperatorSnapshot> {
-        self.manifest.operators.iter().find(|operator| operator.uid == uid)
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn operator(&self, uid: &str) -> Result<&OperatorSnapshot> {
+        let operators = &self.manifest.operators;
+        operators.iter().find(|operator| operator.uid == uid).ok_or_else(|| {
+            let known = operators.iter().map(|operator| operator.uid.clone()).collect();
+            let wanted = uid.to_owned();
+            InspectError::NoOperator { wanted, known }.at(&self.storage.to_string())
+        })
     }
 
     /// Reads what all former workers have stored of a state.
     ///
     /// # Errors
-    /// When a part is missing or damaged.
+    /// When the operator has no such state, or a part of it is missing or damaged.
     pub fn parts(&self, operator: &OperatorSnapshot, state: &str) -> Result<StateParts> {
+        let address = self.storage.to_string();
+        let uid = operator.uid.clone();
         let mut stored: Vec<_> = operator.states.iter().filter(|s| s.state == state).collect();
+        if stored.is_empty() {
+            let known = operator.state_names().into_iter().map(str::to_owned).collect();
+            let (operator, wanted) = (uid, state.to_owned());
+            return Err(InspectError::NoState { operator, wanted, known }.at(&address));
+        }
         stored.sort_by_key(|stored| stored.worker);
         let mut chains = Vec::with_capacity(stored.len());
         for stored in stored {
             let read = stored.chain.iter().map(|part| read(&self.storage, state, part));
-            let chain =
-                self.runtime.block_on(stream::iter(read).buffered(AT_ONCE).try_collect())?;
+            let chain = self.runtime.block_on(stream::iter(read).buffered(AT_ONCE).try_collect());
+            let chain = chain.map_err(|error| InspectError::from(error).at(&address))?;
             chains.push((stored.worker, chain));
         }
-        Ok(StateParts::new(operator.uid.clone(), state.to_owned(), chains))
+        Ok(StateParts { address, uid, state: state.to_owned(), chains })
     }
 }
 
@@ -103,33 +122,34 @@ impl OperatorSnapshot {
         names.dedup();
         names
     }
+
+    /// Returns the bytes that all former workers have stored of a state.
+    #[must_use]
+    pub fn state_bytes(&self, state: &str) -> u64 {
+        let of = self.states.iter().filter(|stored| stored.state == state);
+        of.flat_map(StoredState::parts).map(PartRef::bytes).sum()
+    }
 }
 
-async fn find(storage: &Storage, path: &str, checkpoint: Option<u64>) -> Result<Manifest> {
-    if Savepoint::is_in(storage).await? {
+async fn find(storage: &Storage, checkpoint: Option<u64>) -> Result<Manifest, InspectError> {
+    let retained = if Savepoint::is_in(storage).await? {
         let (_, manifest) = Savepoint::load_from(storage.clone()).await?;
-        return match checkpoint {
-            Some(wanted) if wanted != manifest.checkpoint => {
-                let expected = format!("{}, of which the savepoint is", manifest.checkpoint);
-                Err(Error::option("--checkpoint", wanted, expected))
-            }
-            _ => Ok(manifest),
-        };
-    }
-    let history = crate::log::read(storage).await?;
-    let Some(newest) = history.newest() else {
-        let expected = "a savepoint, or the folder of a job with a completed checkpoint";
-        return Err(Error::option("PATH", path, expected));
-    };
-    let number = checkpoint.unwrap_or(newest.checkpoint);
-    match history.completed.iter().find(|completed| completed.checkpoint == number) {
-        Some(completed) => Ok(Manifest::load(storage, &completed.manifest).await?),
-        None => {
-            let known = history.completed.iter().map(|completed| completed.checkpoint.to_string());
-            let expected = format!("a retained one: {}", known.collect::<Vec<_>>().join(", "));
-            Err(Error::option("--checkpoint", number, expected))
+        if checkpoint.is_none_or(|wanted| wanted == manifest.checkpoint) {
+            return Ok(manifest);
         }
-    }
+        vec![manifest.checkpoint]
+    } else {
+        let history = log::read(storage).await?;
+        let newest = history.newest().ok_or(InspectError::Nothing)?;
+        let wanted = checkpoint.unwrap_or(newest.checkpoint);
+        let mut completed = history.completed.iter();
+        if let Some(found) = completed.find(|completed| completed.checkpoint == wanted) {
+            return Ok(Manifest::load(storage, &found.manifest).await?);
+        }
+        history.completed.iter().map(|completed| completed.checkpoint).collect()
+    };
+    let wanted = checkpoint.unwrap_or_default();
+    Err(InspectError::NoCheckpoint { wanted, known: retained })
 }
 
 async fn read(

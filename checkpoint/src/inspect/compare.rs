@@ -14,7 +14,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use highwater_core::error::Result;
 use serde_json::Value;
 
-use super::view::Undecoded;
 use super::{Entry, StateView};
 
 /// One difference.
@@ -33,25 +32,6 @@ pub enum Change {
     },
 }
 
-/// How many differences there are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Entries that were not there before.
-    pub added: u64,
-    /// Entries that are no longer there.
-    pub removed: u64,
-    /// Entries whose value is another one.
-    pub changed: u64,
-}
-
-impl Tally {
-    /// Returns whether nothing has changed.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        *self == Tally::default()
-    }
-}
-
 /// Where differences go.
 type Tell<'t> = &'t mut dyn FnMut(Change) -> Result<()>;
 
@@ -66,15 +46,11 @@ pub fn compare(
     before: Option<&StateView<'_>>,
     after: Option<&StateView<'_>>,
     tell: Tell<'_>,
-) -> Result<Tally> {
-    let mut counted = Counted { tally: Tally::default(), tell };
+) -> Result<()> {
     match (before, after) {
-        (Some(before), Some(after)) if sorted_alike(before, after) => {
-            counted.walk(before, after)?;
-        }
-        (before, after) => counted.match_up(before, after)?,
+        (Some(before), Some(after)) if sorted_alike(before, after) => walk(before, after, tell),
+        (before, after) => match_up(before, after, tell),
     }
-    Ok(counted.tally)
 }
 
 /// Returns whether entries that belong together stand in the same order on both sides.
@@ -88,92 +64,74 @@ fn sorted_alike(before: &StateView<'_>, after: &StateView<'_>) -> bool {
     !before.kind().is_keyless() && !after.kind().is_keyless() && of(before) == of(after)
 }
 
-struct Counted<'t> {
-    tally: Tally,
-    tell: Tell<'t>,
-}
-
-impl Counted<'_> {
-    fn tell(&mut self, change: Change) -> Result<()> {
-        let Tally { added, removed, changed } = &mut self.tally;
-        *match &change {
-            Change::Added(_) => added,
-            Change::Removed(_) => removed,
-            Change::Changed { .. } => changed,
-        } += 1;
-        (self.tell)(change)
-    }
-
-    fn walk(&mut self, before: &StateView<'_>, after: &StateView<'_>) -> Result<()> {
-        let type_of = |view: &StateView<'_>| view.header().schemas.value.fingerprint();
-        let same_type = type_of(before) == type_of(after);
-        let order = |entry: &Undecoded<'_>| (entry.group, entry.raw.namespace, entry.raw.key);
-        let (mut olds, mut news) = (before.undecoded(), after.undecoded());
-        let (mut old, mut new) = (olds.next().transpose()?, news.next().transpose()?);
-        loop {
-            let ordering = match (&old, &new) {
-                (None, None) => return Ok(()),
-                (Some(_), None) => Ordering::Less,
-                (None, Some(_)) => Ordering::Greater,
-                (Some(old), Some(new)) => order(old).cmp(&order(new)),
-            };
-            match (&old, &new) {
-                (Some(old), _) if ordering.is_lt() => {
-                    self.tell(Change::Removed(before.decode(old)?))?;
-                }
-                (_, Some(new)) if ordering.is_gt() => {
-                    self.tell(Change::Added(after.decode(new)?))?;
-                }
-                (Some(old), Some(new)) if !same_type || old.raw.value != new.raw.value => {
-                    let (before, after) = (before.decode(old)?, after.decode(new)?.value);
-                    if before.value != after {
-                        self.tell(Change::Changed { before, after })?;
-                    }
-                }
-                _ => {}
+/// Compares states whose entries stand in the same order.
+fn walk(before: &StateView<'_>, after: &StateView<'_>, tell: Tell<'_>) -> Result<()> {
+    let type_of = |view: &StateView<'_>| view.header().schemas.value.fingerprint();
+    let same_type = type_of(before) == type_of(after);
+    let (mut olds, mut news) = (before.undecoded(), after.undecoded());
+    let (mut old, mut new) = (olds.next().transpose()?, news.next().transpose()?);
+    loop {
+        let ordering = match (&old, &new) {
+            (None, None) => return Ok(()),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(old), Some(new)) => old.order().cmp(&new.order()),
+        };
+        match (&old, &new) {
+            (Some(old), _) if ordering.is_lt() => {
+                tell(Change::Removed(before.decode(old)?))?;
             }
-            if ordering.is_le() {
-                old = olds.next().transpose()?;
+            (_, Some(new)) if ordering.is_gt() => {
+                tell(Change::Added(after.decode(new)?))?;
             }
-            if ordering.is_ge() {
-                new = news.next().transpose()?;
+            (Some(old), Some(new)) if !same_type || old.raw.value != new.raw.value => {
+                let (before, after) = (before.decode(old)?, after.decode(new)?.value);
+                if before.value != after {
+                    tell(Change::Changed { before, after })?;
+                }
             }
+            _ => {}
         }
-    }
-
-    /// Compares entries by what they say.
-    fn match_up(
-        &mut self,
-        before: Option<&StateView<'_>>,
-        after: Option<&StateView<'_>>,
-    ) -> Result<()> {
-        let (mut olds, mut news) = (by_key(before)?, by_key(after)?);
-        let keys: BTreeSet<_> = olds.keys().chain(news.keys()).cloned().collect();
-        for key in keys {
-            let mut old = olds.remove(&key).unwrap_or_default();
-            let mut new = news.remove(&key).unwrap_or_default();
-            // Elements of a list may be there several times.
-            old.retain(|old| match new.iter().position(|new| new.value == old.value) {
-                Some(same) => {
-                    new.swap_remove(same);
-                    false
-                }
-                None => true,
-            });
-            if let ([before], [after]) = (old.as_slice(), new.as_slice())
-                && !before.key.is_null()
-            {
-                let (before, after) = (before.clone(), after.value.clone());
-                self.tell(Change::Changed { before, after })?;
-                continue;
-            }
-            old.into_iter().try_for_each(|old| self.tell(Change::Removed(old)))?;
-            new.into_iter().try_for_each(|new| self.tell(Change::Added(new)))?;
+        if ordering.is_le() {
+            old = olds.next().transpose()?;
         }
-        Ok(())
+        if ordering.is_ge() {
+            new = news.next().transpose()?;
+        }
     }
 }
 
+/// Compares entries by what they say.
+fn match_up(
+    before: Option<&StateView<'_>>,
+    after: Option<&StateView<'_>>,
+    tell: Tell<'_>,
+) -> Result<()> {
+    let (mut olds, mut news) = (by_key(before)?, by_key(after)?);
+    let keys: BTreeSet<_> = olds.keys().chain(news.keys()).cloned().collect();
+    for key in keys {
+        let mut old = olds.remove(&key).unwrap_or_default();
+        let mut new = news.remove(&key).unwrap_or_default();
+        // Elements of a list may be there several times.
+        old.retain(|old| match new.iter().position(|new| new.value == old.value) {
+            Some(same) => {
+                new.swap_remove(same);
+                false
+            }
+            None => true,
+        });
+        if let ([before], [after]) = (old.as_slice(), new.as_slice())
+            && !before.key.is_null()
+        {
+            let (before, after) = (before.clone(), after.value.clone());
+            tell(Change::Changed { before, after })?;
+            continue;
+        }
+        old.into_iter().try_for_each(|old| tell(Change::Removed(old)))?;
+        new.into_iter().try_for_each(|new| tell(Change::Added(new)))?;
+    }
+    Ok(())
+}
 /// The entries by the texts of namespace and key, those without a key by that of the value.
 type ByKey = BTreeMap<(String, String), Vec<Entry>>;
 

@@ -9,92 +9,22 @@
 //! key is shown by its elements: a split of a source with its offset, an element of a list, an entry
 //! of a broadcast map.
 
-use std::collections::BTreeSet;
-
-use highwater_core::cut::EncodedState;
 use highwater_core::error::Result;
 use highwater_core::key::KeyGroup;
-use highwater_state::format::{FormatError, Header, PartReader, Place, RawEntry};
+use highwater_state::format::{FormatError, Header, Place, RawEntry};
 use highwater_state::untyped::{JsonEntry, StoredKind, UntypedGroup, UntypedState};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::error::UnreadableState;
-
-/// What a worker has stored of a state: a full part and the deltas after it.
-type WorkerChain = (usize, Vec<EncodedState>);
-
-/// The parts of one state of one operator, by former worker.
-#[derive(Clone, Debug)]
-pub struct StateParts {
-    uid: String,
-    state: String,
-    chains: Vec<WorkerChain>,
-}
-
-impl StateParts {
-    pub(super) fn new(uid: String, state: String, chains: Vec<WorkerChain>) -> Self {
-        StateParts { uid, state, chains }
-    }
-
-    /// Returns the headers of all parts, the workers in order, each from the full part to its newest
-    /// delta.
-    ///
-    /// # Errors
-    /// When a part is damaged.
-    pub fn headers(&self) -> Result<Vec<Header>, UnreadableState> {
-        let parts = self.chains.iter().flat_map(|(worker, chain)| {
-            chain.iter().map(|part| {
-                let opened = PartReader::open(&part.part);
-                opened
-                    .map(|part| part.header().clone())
-                    .map_err(|source| self.error(*worker, source))
-            })
-        });
-        parts.collect()
-    }
-
-    /// Opens the entries.
-    ///
-    /// # Errors
-    /// When a part is damaged or belongs to another state, there is none, or there are deltas whose
-    /// keys cannot be found (see [`highwater_state::untyped`]).
-    pub fn view(&self) -> Result<StateView<'_>, UnreadableState> {
-        let mut workers = Vec::with_capacity(self.chains.len());
-        for (worker, chain) in &self.chains {
-            let opened = UntypedState::open(chain).and_then(|opened| self.belongs(opened));
-            workers.push((*worker, opened.map_err(|source| self.error(*worker, source))?));
-        }
-        let Some((_, first)) = workers.first() else {
-            let what = "nobody has stored it";
-            return Err(self.error(0, FormatError::Order { place: Place::Header, what }));
-        };
-        Ok(StateView { header: first.header().clone(), kind: first.kind(), workers, parts: self })
-    }
-
-    fn belongs<'a>(&self, opened: UntypedState<'a>) -> Result<UntypedState<'a>, FormatError> {
-        let Header { operator, state, .. } = opened.header();
-        let (found, expected) = ((operator, state), (&self.uid, &self.state));
-        if found == expected {
-            return Ok(opened);
-        }
-        let owned = |(operator, state): (&String, &String)| (operator.clone(), state.clone());
-        Err(FormatError::State { found: owned(found), expected: owned(expected) })
-    }
-
-    fn error(&self, worker: usize, source: FormatError) -> UnreadableState {
-        let (operator, state) = (self.uid.clone(), self.state.clone());
-        UnreadableState { operator, state, worker, source }
-    }
-}
+use super::StateParts;
 
 /// The entries of one state of one operator.
 #[derive(Debug)]
 pub struct StateView<'a> {
-    header: Header,
-    kind: StoredKind,
-    workers: Vec<(usize, UntypedState<'a>)>,
-    parts: &'a StateParts,
+    pub(super) header: Header,
+    pub(super) kind: StoredKind,
+    pub(super) workers: Vec<(usize, UntypedState<'a>)>,
+    pub(super) parts: &'a StateParts,
 }
 
 /// An entry of a state.
@@ -102,21 +32,28 @@ pub struct StateView<'a> {
 pub struct Entry {
     /// The key group; `None` for state that belongs to no key.
     pub key_group: Option<u16>,
-    /// The namespace; `null` for most states.
+    /// The namespace; `null` for most states, for timers the stretch of 1024 ms in which they are.
     pub namespace: Value,
     /// The key; for a split of a source what it is, `null` for an element of a list without keys.
     pub key: Value,
-    /// The value.
+    /// The value; for timers a list, each an instant in ms since 1970 and its namespace.
     pub value: Value,
 }
 
 /// An entry before it is decoded.
 pub(super) struct Undecoded<'a> {
     worker: usize,
-    pub(super) group: KeyGroup,
+    group: KeyGroup,
     pub(super) raw: RawEntry<'a>,
     /// Which one of the group it is.
     at: u64,
+}
+
+impl<'a> Undecoded<'a> {
+    /// Returns by what the entries of a state with keys are sorted.
+    pub(super) fn order(&self) -> (KeyGroup, &'a [u8], &'a [u8]) {
+        (self.group, self.raw.namespace, self.raw.key)
+    }
 }
 
 impl<'a> StateView<'a> {
@@ -130,26 +67,6 @@ impl<'a> StateView<'a> {
     #[must_use]
     pub fn kind(&self) -> StoredKind {
         self.kind
-    }
-
-    /// Returns how many entries there are, and in how many key groups; none if they have no keys.
-    ///
-    /// # Errors
-    /// When a block is damaged.
-    pub fn count(&self) -> Result<(u64, usize)> {
-        let (mut entries, mut groups) = (0, BTreeSet::new());
-        if self.kind.is_keyless() {
-            for entry in self.entries()? {
-                entry?;
-                entries += 1;
-            }
-            return Ok((entries, 0));
-        }
-        for entry in self.undecoded() {
-            groups.insert(entry?.group);
-            entries += 1;
-        }
-        Ok((entries, groups.len()))
     }
 
     /// Reads the entries, by key group, namespace and key as they are encoded; those that belong to
@@ -191,7 +108,7 @@ impl<'a> StateView<'a> {
             });
             let (group, error) = match group {
                 Ok(group) => (Some(group), None),
-                Err(error) => (None, Some(Err(self.parts.error(worker, error).into()))),
+                Err(error) => (None, Some(Err(self.parts.error(worker, error)))),
             };
             let entries =
                 group.into_iter().flat_map(move |UntypedGroup { group, entries, .. }| {
@@ -204,15 +121,26 @@ impl<'a> StateView<'a> {
 
     /// Decodes an entry with a key.
     pub(super) fn decode(&self, entry: &Undecoded<'_>) -> Result<Entry> {
-        let JsonEntry { namespace, key, value } = self.json(entry)?;
+        let JsonEntry { namespace, key, mut value } = self.json(entry)?;
+        if self.kind == StoredKind::Timers {
+            value = timers(&value);
+        }
         Ok(Entry { key_group: Some(entry.group.0), namespace, key, value })
     }
 
     fn json(&self, entry: &Undecoded<'_>) -> Result<JsonEntry> {
         let Undecoded { worker, group, raw, at } = entry;
         let decoded = JsonEntry::decode(&self.header.schemas, raw, Place::Block(*group), *at);
-        decoded.map_err(|source| self.parts.error(*worker, source).into())
+        decoded.map_err(|source| self.parts.error(*worker, source))
     }
+}
+
+/// Returns the timers of a key within a stretch of time, each an instant and its namespace, sorted.
+fn timers(stored: &Value) -> Value {
+    let more = stored.get("more").and_then(Value::as_array).into_iter().flatten();
+    let mut timers: Vec<_> = stored.get("first").into_iter().chain(more).cloned().collect();
+    timers.sort_by_cached_key(|timer| (timer.get(0).and_then(Value::as_i64), timer.to_string()));
+    Value::Array(timers)
 }
 
 /// Divides what a worker has stored of a state that belongs to no key.

@@ -36,10 +36,10 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    match Args::parse().command {
-        Command::Savepoint(args) => highwater::exit(savepoint::run(&args)),
-        Command::Stop(args) => highwater::exit(stop::run(&args)),
-        Command::Status(args) => highwater::exit(status::run(&args)),
+    highwater::exit(match Args::parse().command {
+        Command::Savepoint(args) => savepoint::run(&args),
+        Command::Stop(args) => stop::run(&args),
+        Command::Status(args) => status::run(&args),
         Command::State(args) => state::run(&args),
-    }
+    })
 }

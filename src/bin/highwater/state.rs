@@ -1,31 +1,27 @@
 //! `highwater state`: looks into savepoints and checkpoints, without the job that made them.
 //!
 //! ```text
-//! ls PATH      what there is: operators, states, offsets     for people
-//! show PATH    the entries of an operator                    for people
-//! export PATH  all entries                                   JSON Lines
-//! diff A B     entries that differ                           for people; code 1 if there are any
+//! ls PATH              the snapshot; then a line an operator, with its states and how much they hold
+//! show PATH --uid U    the entries of an operator, or those of one key
+//! export PATH          all entries, each once
+//! diff BEFORE AFTER    the entries that were added, removed or changed
 //! ```
 //!
-//! What is written goes to a pipe as often as to a terminal: when nobody reads on, that is the end
-//! and no error.
+//! All write JSON Lines, in an order that does not depend on the number of workers. What is written
+//! goes to a pipe as often as to a terminal: when nobody reads on, that is the end and no error.
 
 mod diff;
 mod export;
 mod ls;
 mod show;
-mod text;
 
 use std::io::{BufWriter, ErrorKind, Write};
-use std::process::ExitCode;
 
 use clap::Subcommand;
-use highwater::checkpoint::inspect::Snapshot;
-use highwater::checkpoint::manifest::OperatorSnapshot;
+use highwater::checkpoint::inspect::{Entry, Snapshot, StateView};
+use highwater::state::format::Schemas;
 use highwater::{Error, Result};
-
-/// The code of `diff` when it could not compare, as that of the program of this name.
-const TROUBLE: u8 = 2;
+use serde::Serialize;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -35,13 +31,13 @@ pub(crate) struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// List operators, their states, and how far sources have been read
+    /// List operators and their states, with types, entries, key groups and sizes
     Ls(ls::Args),
-    /// Show the entries of an operator
+    /// Write the entries of an operator
     Show(show::Args),
-    /// Write all entries as JSON Lines
+    /// Write all entries
     Export(export::Args),
-    /// Show the entries that two snapshots do not have in common; exit code 1 if there are any
+    /// Write the entries that two snapshots do not have in common
     Diff(diff::Args),
 }
 
@@ -62,37 +58,24 @@ impl Place {
     }
 }
 
-pub(crate) fn run(args: &Args) -> ExitCode {
+pub(crate) fn run(args: &Args) -> Result<()> {
     let mut out = BufWriter::new(std::io::stdout().lock());
     let ended = match &args.command {
         Command::Ls(args) => ls::run(args, &mut out),
         Command::Show(args) => show::run(args, &mut out),
         Command::Export(args) => export::run(args, &mut out),
-        Command::Diff(args) => {
-            let ended = diff::run(args, &mut out);
-            return match until_closed(ended.and_then(|same| flush(&mut out).map(|()| same))) {
-                // What nobody reads on from are differences.
-                Ok(same) => ExitCode::from(u8::from(same != Some(true))),
-                Err(error) => {
-                    highwater::exit(Err(error));
-                    ExitCode::from(TROUBLE)
-                }
-            };
-        }
+        Command::Diff(args) => diff::run(args, &mut out),
     };
-    highwater::exit(until_closed(ended.and_then(|()| flush(&mut out))).map(drop))
-}
-
-/// Returns `None` if nobody reads on.
-fn until_closed<T>(ended: Result<T>) -> Result<Option<T>> {
-    match ended {
-        Err(Error::Io { source, .. }) if source.kind() == ErrorKind::BrokenPipe => Ok(None),
-        other => other.map(Some),
+    match ended.and_then(|()| written(out.flush())) {
+        Err(Error::Io { source, .. }) if source.kind() == ErrorKind::BrokenPipe => Ok(()),
+        ended => ended,
     }
 }
 
-fn flush(out: &mut dyn Write) -> Result<()> {
-    written(out.flush())
+/// Writes a line.
+fn write_line(out: &mut dyn Write, line: &impl Serialize) -> Result<()> {
+    let json = serde_json::to_writer(&mut *out, line).map_err(std::io::Error::from);
+    written(json.and_then(|()| out.write_all(b"\n")))
 }
 
 /// Names what could not be written.
@@ -100,50 +83,46 @@ fn written(result: std::io::Result<()>) -> Result<()> {
     result.map_err(|cause| Error::io("write", "standard output", cause))
 }
 
-/// Returns the operators that are asked for.
-///
-/// # Errors
-/// When there is no operator with the uid.
-fn operators<'s>(snapshot: &'s Snapshot, uid: Option<&str>) -> Result<Vec<&'s OperatorSnapshot>> {
-    let all = &snapshot.manifest().operators;
-    let Some(uid) = uid else { return Ok(all.iter().collect()) };
-    match snapshot.operator(uid) {
-        Some(operator) => Ok(vec![operator]),
-        None => {
-            let known =
-                all.iter().map(|operator| format!("{:?} ({})", operator.uid, operator.name));
-            Err(Error::option("--uid", format!("{uid:?}"), one_of(known.collect())))
+/// Writes the entries of a state for which `is_wanted`, at most so many; returns how many.
+fn write_entries(
+    (uid, state): (&str, &str),
+    view: &StateView<'_>,
+    is_wanted: impl Fn(&Entry) -> bool,
+    most: u64,
+    out: &mut dyn Write,
+) -> Result<u64> {
+    #[derive(Serialize)]
+    struct Line<'a> {
+        uid: &'a str,
+        state: &'a str,
+        #[serde(flatten)]
+        entry: &'a Entry,
+    }
+    let mut count = 0;
+    for entry in view.entries()? {
+        if count == most {
+            break;
+        }
+        let entry = entry?;
+        if is_wanted(&entry) {
+            write_line(out, &Line { uid, state, entry: &entry })?;
+            count += 1;
         }
     }
+    Ok(count)
 }
 
-/// Returns the states of some operators that are asked for.
-///
-/// # Errors
-/// When none of the operators has a state of that name.
-fn states<'s>(
-    operators: &[&'s OperatorSnapshot],
-    state: Option<&str>,
-) -> Result<Vec<(&'s OperatorSnapshot, &'s str)>> {
-    let all = || {
-        operators.iter().flat_map(|operator| {
-            operator.state_names().into_iter().map(move |name| (*operator, name))
-        })
-    };
-    let Some(state) = state else { return Ok(all().collect()) };
-    let found: Vec<_> = all().filter(|(_, name)| *name == state).collect();
-    if found.is_empty() {
-        let mut known: Vec<_> = all().map(|(_, name)| format!("{name:?}")).collect();
-        known.sort_unstable();
-        known.dedup();
-        return Err(Error::option("--state", format!("{state:?}"), one_of(known)));
-    }
-    Ok(found)
+/// The types of the entries of a state, as texts.
+#[derive(PartialEq, Eq, Serialize)]
+struct Types {
+    namespace: String,
+    key: String,
+    value: String,
 }
 
-fn one_of(known: Vec<String>) -> String {
-    match known.is_empty() {
-        true => "nothing: there is none".to_owned(),
-        false => format!("one of {}", known.join(", ")),
+impl Types {
+    fn of(schemas: &Schemas) -> Self {
+        let [namespace, key, value] = schemas.roles().map(|(_, schema)| schema.to_string());
+        Types { namespace, key, value }
     }
 }

@@ -1,5 +1,9 @@
 //! `highwater state diff`: the entries that two snapshots do not have in common.
 //!
+//! ```text
+//! {"uid":"counts","state":"count","change":"changed","key_group":17,..,"before":12,"after":13}
+//! ```
+//!
 //! Watermarks, workers and the numbers of checkpoints are not compared: two savepoints that hold the
 //! same state do not differ, even if different numbers of workers have taken them.
 
@@ -7,15 +11,17 @@ use std::collections::BTreeSet;
 use std::io::Write;
 
 use highwater::Result;
-use highwater::checkpoint::inspect::{Change, Snapshot, StateParts, StateView, Tally, compare};
+use highwater::checkpoint::inspect::{Change, Entry, Snapshot, StateParts, StateView, compare};
+use serde::Serialize;
+use serde_json::Value;
 
-use super::{text, written};
+use super::{Types, write_line};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// A savepoint, or the folder in which a job keeps its checkpoints
     before: String,
-    /// Another one
+    /// Another one, or the same one
     after: String,
     /// A retained checkpoint of the first job instead of its newest one
     #[arg(long, value_name = "N")]
@@ -25,25 +31,44 @@ pub(super) struct Args {
     checkpoint_after: Option<u64>,
 }
 
-/// Returns whether both are the same.
-pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<bool> {
+#[derive(Serialize)]
+struct Line<'a, C> {
+    uid: &'a str,
+    state: &'a str,
+    change: &'static str,
+    #[serde(flatten)]
+    what: C,
+}
+
+/// An entry that differs.
+#[derive(Serialize)]
+struct Differing {
+    key_group: Option<u16>,
+    namespace: Value,
+    key: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    before: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    after: Option<Value>,
+}
+
+/// A state that is not there, or not of the same types.
+#[derive(Serialize)]
+struct Retyped {
+    before: Option<Types>,
+    after: Option<Types>,
+}
+
+pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<()> {
     let before = Snapshot::open(&args.before, args.checkpoint_before)?;
     let after = Snapshot::open(&args.after, args.checkpoint_after)?;
-    let mut same = true;
     let states: BTreeSet<_> = names(&before).chain(names(&after)).collect();
     for (uid, state) in states {
         let (old, new) = (parts(&before, uid, state)?, parts(&after, uid, state)?);
-        let of = |snapshot: &Snapshot| snapshot.operator(uid).map(|found| found.name.clone());
-        let name = of(&after).or_else(|| of(&before)).unwrap_or_default();
-        let title = format!("state {state:?} of operator {name:?}, uid {uid:?}");
         let (old, new) = (view(old.as_ref())?, view(new.as_ref())?);
-        same &= differences(&title, old.as_ref(), new.as_ref(), out)?;
+        differences(uid, state, old.as_ref(), new.as_ref(), out)?;
     }
-    Ok(same)
-}
-
-fn view(parts: Option<&StateParts>) -> Result<Option<StateView<'_>>> {
-    Ok(parts.map(StateParts::view).transpose()?)
+    Ok(())
 }
 
 fn names(snapshot: &Snapshot) -> impl Iterator<Item = (&str, &str)> {
@@ -55,54 +80,40 @@ fn names(snapshot: &Snapshot) -> impl Iterator<Item = (&str, &str)> {
 
 /// Reads a state; `None` if the snapshot has none of the name.
 fn parts(snapshot: &Snapshot, uid: &str, state: &str) -> Result<Option<StateParts>> {
-    match snapshot.operator(uid) {
-        Some(operator) if operator.state_names().contains(&state) => {
-            snapshot.parts(operator, state).map(Some)
-        }
-        _ => Ok(None),
+    if !names(snapshot).any(|name| name == (uid, state)) {
+        return Ok(None);
     }
+    snapshot.parts(snapshot.operator(uid)?, state).map(Some)
 }
 
-/// Writes what differs in a state; returns whether nothing does.
+fn view(parts: Option<&StateParts>) -> Result<Option<StateView<'_>>> {
+    parts.map(StateParts::view).transpose()
+}
+
+/// Writes what differs in a state.
 fn differences(
-    title: &str,
+    uid: &str,
+    state: &str,
     before: Option<&StateView<'_>>,
     after: Option<&StateView<'_>>,
     out: &mut dyn Write,
-) -> Result<bool> {
-    let mut begun = false;
-    let types = |view: &StateView<'_>| view.header().schemas.clone();
+) -> Result<()> {
+    let types = |view: &StateView<'_>| Types::of(&view.header().schemas);
     let (old, new) = (before.map(types), after.map(types));
-    let missing = match (&old, &new) {
-        (Some(_), None) => Some("not in the second"),
-        (None, Some(_)) => Some("not in the first"),
-        (Some(old), Some(new)) if old != new => Some("of another type"),
-        _ => None,
-    };
-    if let Some(missing) = missing {
-        written(writeln!(out, "{title}: {missing}"))?;
-        begun = true;
+    if old != new {
+        let what = Retyped { before: old, after: new };
+        write_line(out, &Line { uid, state, change: "type", what })?;
     }
-    let tally = compare(before, after, &mut |change| {
-        if !begun {
-            begun = true;
-            written(writeln!(out, "{title}"))?;
-        }
-        written(match change {
-            Change::Added(entry) => {
-                writeln!(out, "  + {} = {}", text::place(&entry), entry.value)
-            }
-            Change::Removed(entry) => {
-                writeln!(out, "  - {} = {}", text::place(&entry), entry.value)
-            }
+    compare(before, after, &mut |change| {
+        let (change, entry, before, after) = match change {
+            Change::Added(entry) => ("added", entry.clone(), None, Some(entry.value)),
+            Change::Removed(entry) => ("removed", entry.clone(), Some(entry.value), None),
             Change::Changed { before, after } => {
-                writeln!(out, "  ~ {} = {} -> {after}", text::place(&before), before.value)
+                ("changed", before.clone(), Some(before.value), Some(after))
             }
-        })
-    })?;
-    if begun {
-        let Tally { added, removed, changed } = tally;
-        written(writeln!(out, "  {added} added, {removed} removed, {changed} changed"))?;
-    }
-    Ok(!begun)
+        };
+        let Entry { key_group, namespace, key, .. } = entry;
+        let what = Differing { key_group, namespace, key, before, after };
+        write_line(out, &Line { uid, state, change, what })
+    })
 }
