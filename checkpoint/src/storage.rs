@@ -227,8 +227,14 @@ impl Storage {
     /// If the store does not list them.
     pub async fn list(&self, folder: &str) -> Result<Vec<String>, StorageError> {
         let below = self.location(folder)?;
-        let found: Vec<ObjectMeta> =
-            self.tried(folder, Doing::List, || self.store.list(Some(&below)).try_collect()).await?;
+        let found: Vec<ObjectMeta> = self
+            .tried(folder, Doing::List, || async {
+                match self.store.list(Some(&below)).try_collect().await {
+                    Err(error) => Err(self.why_not_listed(&below, error).await),
+                    listed => listed,
+                }
+            })
+            .await?;
         let mut paths: Vec<String> =
             found.iter().filter_map(|meta| self.path_of(&meta.location)).collect();
         paths.sort_unstable();

@@ -6,6 +6,8 @@
 //! ```
 
 use futures_util::future::{Either, select};
+use object_store::path::Path;
+use object_store::{Error, ObjectStoreExt};
 
 use crate::error::{Doing, StorageError};
 use crate::storage::{Storage, local};
@@ -33,32 +35,46 @@ impl Storage {
             // refused.
             let certain = doing != Doing::Write || tries == 1;
             let failed = match failed {
-                Some(object_store::Error::NotFound { .. }) if doing != Doing::Write => {
+                Some(Error::NotFound { .. }) if doing != Doing::Write => {
                     return Err(StorageError::Missing { path: path.into() });
                 }
                 Some(source) if certain && is_refusal(&source) => {
-                    return Err(StorageError::Refused { path: path.into(), doing, source });
+                    return Err(StorageError::Refused { path: self.full(path), doing, source });
                 }
                 failed => failed,
             };
             if tries >= self.retry.tries || failed.as_ref().is_some_and(is_refusal) {
-                return Err(StorageError::Unavailable {
-                    path: path.into(),
-                    doing,
-                    tries,
-                    source: failed,
-                });
+                let (path, source) = (self.full(path), failed);
+                return Err(StorageError::Unavailable { path, doing, tries, source });
             }
             tracing::debug!(path, %doing, tries, error = ?failed, "the store failed, trying again");
             self.pace.sleep(self.retry.pause_after(tries)).await;
             tries += 1;
         }
     }
+
+    /// Returns the path as people find it, for errors that are not those of one object.
+    fn full(&self, path: &str) -> String {
+        format!("{self}/{path}")
+    }
+
+    /// Returns why something could not be listed. S3 does not say which errors of its listings are
+    /// refusals; of other requests it does.
+    pub(super) async fn why_not_listed(&self, folder: &Path, listed: Error) -> Error {
+        if !matches!(listed, Error::Generic { .. }) {
+            return listed;
+        }
+        match self.store.head(folder).await {
+            Err(Error::PermissionDenied { path, .. } | Error::Unauthenticated { path, .. }) => {
+                Error::PermissionDenied { path, source: listed.into() }
+            }
+            _ => listed,
+        }
+    }
 }
 
 /// Returns whether asking again would be answered in the same way.
-fn is_refusal(error: &object_store::Error) -> bool {
-    use object_store::Error;
+fn is_refusal(error: &Error) -> bool {
     match error {
         Error::Generic { source, .. } => local::is_refusal(&**source),
         Error::JoinError { .. } => false,
