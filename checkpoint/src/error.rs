@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 
 use highwater_core::error::{Cause, ErrorKind};
+use highwater_state::format::FormatError;
 
 /// What was being done with an object when it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,6 +201,63 @@ impl StorageError {
 impl From<StorageError> for highwater_core::error::Error {
     fn from(error: StorageError) -> Self {
         highwater_core::error::Error::state(error)
+    }
+}
+
+/// Why something in a savepoint or a checkpoint cannot be shown.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InspectError {
+    /// There is nothing at the address that could be shown.
+    #[error("neither a savepoint nor the folder of a job with a completed checkpoint")]
+    Nothing,
+    /// The job does not retain this checkpoint.
+    #[error("there is no checkpoint {wanted}, only {known:?}")]
+    NoCheckpoint {
+        /// The number that was asked for.
+        wanted: u64,
+        /// Those that are retained.
+        known: Vec<u64>,
+    },
+    /// No operator has this uid.
+    #[error("there is no operator with the uid {wanted:?}, only {known:?}")]
+    NoOperator {
+        /// The uid that was asked for.
+        wanted: String,
+        /// The uids of all operators.
+        known: Vec<String>,
+    },
+    /// The operator has no state of this name.
+    #[error("operator {operator:?} has no state {wanted:?}, only {known:?}")]
+    NoState {
+        /// The uid of the operator.
+        operator: String,
+        /// The name that was asked for.
+        wanted: String,
+        /// The names of all its states.
+        known: Vec<String>,
+    },
+    /// What one worker has stored of a state cannot be read.
+    #[error("state {state:?} of operator {operator:?}, stored by worker {worker}")]
+    Unreadable {
+        /// The uid of the operator.
+        operator: String,
+        /// The name of the state.
+        state: String,
+        /// The former worker.
+        worker: usize,
+        /// What is wrong with it.
+        source: FormatError,
+    },
+    /// The store does not give what it should hold.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl InspectError {
+    /// Returns the error about what is at an address.
+    pub(crate) fn at(self, address: &str) -> highwater_core::error::Error {
+        highwater_core::error::Error::input(address, None, self)
     }
 }
 

@@ -36,6 +36,8 @@ pub mod garbage;
 pub mod savepoint;
 pub mod storage;
 
+pub mod inspect;
+
 pub mod error;
 #[cfg(feature = "testing")]
 pub mod testing;

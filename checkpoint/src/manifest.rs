@@ -96,6 +96,13 @@ pub struct StoredState {
     pub chain: Vec<StoredPart>,
 }
 
+impl StoredState {
+    /// Returns its parts, in the order of the chain.
+    pub fn parts(&self) -> impl Iterator<Item = &PartRef> {
+        self.chain.iter().flat_map(StoredPart::parts)
+    }
+}
+
 /// One part of a state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredPart {
@@ -220,8 +227,7 @@ impl Manifest {
     /// Returns all parts, in the order of operators, states and chains.
     pub fn parts(&self) -> impl Iterator<Item = &PartRef> {
         let states = self.operators.iter().flat_map(|operator| &operator.states);
-        let stored = states.flat_map(|state| &state.chain);
-        stored.flat_map(StoredPart::parts)
+        states.flat_map(StoredState::parts)
     }
 
     /// Returns the bytes of all parts together, inside the manifest and outside.

@@ -41,7 +41,7 @@ impl Savepoint {
     /// # Errors
     /// If the storage holds a savepoint, or does not answer.
     pub async fn create_in(storage: Storage) -> Result<Self, StorageError> {
-        if storage.exists(MANIFEST).await? {
+        if Savepoint::is_in(&storage).await? {
             return Err(StorageError::Url {
                 url: storage.to_string(),
                 problem: "holds a savepoint already".into(),
@@ -49,6 +49,14 @@ impl Savepoint {
             });
         }
         Ok(Savepoint { storage })
+    }
+
+    /// Returns whether a storage holds a savepoint.
+    ///
+    /// # Errors
+    /// If the storage does not answer.
+    pub async fn is_in(storage: &Storage) -> Result<bool, StorageError> {
+        storage.exists(MANIFEST).await
     }
 
     /// Opens the savepoint in a folder and checks that it is complete.

@@ -18,13 +18,17 @@
 //! **Cost**: an object is held in memory while it is written; one above 16 MiB goes in parts of
 //! 8 MiB, four at a time, and appears as a whole or not at all.
 
-mod local;
+mod object;
 mod open;
-mod pace;
+mod local;
 #[cfg(feature = "s3")]
 mod s3;
+mod tries;
+mod pace;
 mod seal;
 
+pub(crate) use object::savepoint_file;
+pub use object::{ObjectRef, file_path};
 pub use pace::{Pace, Retry, TokioPace};
 pub(crate) use seal::{Kind, seal, unseal};
 
@@ -33,13 +37,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::future::{Either, select};
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::path::{Path, PathPart};
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::{Doing, StorageError};
 
@@ -49,44 +51,6 @@ const PART_BYTES: usize = 8 << 20;
 /// How many parts of one object are on their way at once.
 const PARTS_AT_ONCE: usize = 4;
 const DELETES_AT_ONCE: usize = 16;
-
-/// An object in a storage: where it is and how to know it again.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct ObjectRef {
-    /// The path below the address of the storage.
-    pub path: String,
-    /// The length in bytes.
-    pub bytes: u64,
-    /// The xxh3 of the content.
-    pub checksum: u64,
-}
-
-impl ObjectRef {
-    /// Returns the reference to an object with this content.
-    #[must_use]
-    pub fn of(path: impl Into<String>, content: &[u8]) -> Self {
-        let bytes = content.len() as u64;
-        ObjectRef { path: path.into(), bytes, checksum: xxh3_64(content) }
-    }
-
-    fn verify(&self, content: &[u8]) -> Result<(), StorageError> {
-        self.verify_length(content.len() as u64)?;
-        let (expected, found) = (self.checksum, xxh3_64(content));
-        if expected != found {
-            let path = self.path.clone();
-            return Err(StorageError::Checksum { path, expected, found });
-        }
-        Ok(())
-    }
-
-    fn verify_length(&self, found: u64) -> Result<(), StorageError> {
-        if self.bytes != found {
-            let path = self.path.clone();
-            return Err(StorageError::Length { path, expected: self.bytes, found });
-        }
-        Ok(())
-    }
-}
 
 /// Where the checkpoints of a job are kept. Cheap to clone.
 #[derive(Clone)]
@@ -263,8 +227,14 @@ impl Storage {
     /// If the store does not list them.
     pub async fn list(&self, folder: &str) -> Result<Vec<String>, StorageError> {
         let below = self.location(folder)?;
-        let found: Vec<ObjectMeta> =
-            self.tried(folder, Doing::List, || self.store.list(Some(&below)).try_collect()).await?;
+        let found: Vec<ObjectMeta> = self
+            .tried(folder, Doing::List, || async {
+                match self.store.list(Some(&below)).try_collect().await {
+                    Err(error) => Err(self.why_not_listed(&below, error).await),
+                    listed => listed,
+                }
+            })
+            .await?;
         let mut paths: Vec<String> =
             found.iter().filter_map(|meta| self.path_of(&meta.location)).collect();
         paths.sort_unstable();
@@ -338,50 +308,6 @@ impl Storage {
         upload.complete().await.map(drop)
     }
 
-    /// Does something until it is done, refused, or was tried often enough.
-    async fn tried<T, F>(
-        &self,
-        path: &str,
-        doing: Doing,
-        once: impl Fn() -> F,
-    ) -> Result<T, StorageError>
-    where
-        F: Future<Output = object_store::Result<T>>,
-    {
-        let mut tries = 1;
-        loop {
-            let answer = std::pin::pin!(once());
-            let failed = match select(answer, self.pace.sleep(self.retry.timeout)).await {
-                Either::Left((Ok(value), _)) => return Ok(value),
-                Either::Left((Err(source), _)) => Some(source),
-                Either::Right(((), _)) => None,
-            };
-            // A write that was tried before may have happened, or happen yet, although it is now
-            // refused.
-            let certain = doing != Doing::Write || tries == 1;
-            let failed = match failed {
-                Some(object_store::Error::NotFound { .. }) if doing != Doing::Write => {
-                    return Err(StorageError::Missing { path: path.into() });
-                }
-                Some(source) if certain && is_refusal(&source) => {
-                    return Err(StorageError::Refused { path: path.into(), doing, source });
-                }
-                failed => failed,
-            };
-            if tries >= self.retry.tries || failed.as_ref().is_some_and(is_refusal) {
-                return Err(StorageError::Unavailable {
-                    path: path.into(),
-                    doing,
-                    tries,
-                    source: failed,
-                });
-            }
-            tracing::debug!(path, %doing, tries, error = ?failed, "the store failed, trying again");
-            self.pace.sleep(self.retry.pause_after(tries)).await;
-            tries += 1;
-        }
-    }
-
     /// Returns where a path of ours is in the store.
     fn location(&self, path: &str) -> Result<Path, StorageError> {
         // Paths are read from manifests: those that lead out of the storage are refused.
@@ -397,29 +323,5 @@ impl Storage {
     fn path_of(&self, location: &Path) -> Option<String> {
         let parts: Vec<PathPart<'_>> = location.prefix_match(&self.prefix)?.collect();
         Some(parts.into_iter().collect::<Path>().to_string())
-    }
-}
-
-/// Returns the path of a file of an attempt.
-///
-/// - `name`: any text, such as the uid of an operator; unique within the attempt. Folders in it are
-///   separated by `/`, and what a path cannot hold is encoded.
-#[must_use]
-pub fn file_path(attempt: u64, name: &str) -> String {
-    format!("files/{attempt}/{}", Path::from(name))
-}
-
-/// Returns the path of a part of a savepoint, see [`file_path`].
-pub(crate) fn savepoint_file(name: &str) -> String {
-    format!("files/{}", Path::from(name))
-}
-
-/// Returns whether asking again would be answered in the same way.
-fn is_refusal(error: &object_store::Error) -> bool {
-    use object_store::Error;
-    match error {
-        Error::Generic { source, .. } => local::is_refusal(&**source),
-        Error::JoinError { .. } => false,
-        _ => true,
     }
 }

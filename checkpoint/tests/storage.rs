@@ -185,7 +185,7 @@ fn what_always_fails_is_given_up_after_so_many_tries_and_pauses() {
     store.set_faults(Faults { before: 1_000, ..Faults::default() });
     let storage = storage.with_pace(turns.pace());
     let error = turns.finish(async move { storage.put("files/1/a", "a").await.unwrap_err() });
-    assert_eq!(error.to_string(), "files/1/a: could not write in 6 tries");
+    assert_eq!(error.to_string(), "FaultyStore/jobs/one/files/1/a: could not write in 6 tries");
     assert!(!error.is_determinate() && error.source().is_some());
     assert_eq!(store.calls(), 6);
 }
@@ -210,7 +210,7 @@ async fn a_full_disk_and_a_lost_permission_are_refusals_that_no_further_try_chan
     let calls = store.calls();
     let full = storage.put("files/1/b", "b").await.unwrap_err();
     assert_eq!(store.calls(), calls + 1);
-    assert_eq!(full.to_string(), "files/1/b: could not write");
+    assert_eq!(full.to_string(), "FaultyStore/jobs/one/files/1/b: could not write");
     assert!(full.is_determinate() && !full.is_damage());
     assert!(full.sentence().contains("no storage space"), "{}", full.sentence());
     assert_eq!(storage.get(&file).await.unwrap(), "a");

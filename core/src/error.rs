@@ -222,8 +222,12 @@ impl Error {
         let mut sentence = self.to_string();
         let mut cause = std::error::Error::source(self);
         while let Some(next) = cause {
-            sentence.push_str(": ");
-            sentence.push_str(&next.to_string());
+            let next_says = next.to_string();
+            // Some libraries repeat their causes in their messages.
+            if !sentence.ends_with(&next_says) {
+                sentence.push_str(": ");
+                sentence.push_str(&next_says);
+            }
             cause = next.source();
         }
         sentence
@@ -242,6 +246,15 @@ mod tests {
         let error = Error::option("--workers", 0, "1 or more");
         assert_eq!(error.sentence(), "option --workers: 0 is not allowed, expected 1 or more");
         assert_eq!(error.exit_code(), 2);
+    }
+
+    #[test]
+    fn a_cause_that_is_repeated_by_what_it_caused_is_said_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("could not connect: {0}")]
+        struct Repeats(#[source] std::io::Error);
+        let refused = Repeats(std::io::Error::other("refused"));
+        assert_eq!(Error::state(refused).sentence(), "state: could not connect: refused");
     }
 
     #[test]

@@ -7,13 +7,13 @@
 //! Each command is a variant of [`Command`] and a file of its own with its arguments and `run`.
 
 mod savepoint;
+mod state;
 mod status;
 mod stop;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use highwater::Result;
 
 /// Looks at jobs, stops them and takes savepoints.
 #[derive(Parser)]
@@ -31,16 +31,15 @@ enum Command {
     Stop(stop::Args),
     /// Show how far a running job has come
     Status(status::Args),
+    /// Look into savepoints and checkpoints
+    State(state::Args),
 }
 
 fn main() -> ExitCode {
-    highwater::exit(run(Args::parse()))
-}
-
-fn run(args: Args) -> Result<()> {
-    match args.command {
+    highwater::exit(match Args::parse().command {
         Command::Savepoint(args) => savepoint::run(&args),
         Command::Stop(args) => stop::run(&args),
         Command::Status(args) => status::run(&args),
-    }
+        Command::State(args) => state::run(&args),
+    })
 }

@@ -32,7 +32,9 @@ pub enum StoredKind {
 }
 
 impl StoredKind {
-    pub(super) fn of(header: &Header) -> Self {
+    /// Tells the kind from the header of a part.
+    #[must_use]
+    pub fn of(header: &Header) -> Self {
         let schemas = &header.schemas;
         let value = &schemas.value;
         let held = held(value);
