@@ -23,13 +23,7 @@ pub(super) struct Pending {
 
 impl Pending {
     pub(super) fn new(since: Duration, last: bool, instances: &BTreeSet<Instance>) -> Self {
-        Pending {
-            since,
-            last,
-            aborted: false,
-            waits_for: instances.clone(),
-            acks: BTreeMap::new(),
-        }
+        Pending { since, last, aborted: false, waits_for: instances.clone(), acks: BTreeMap::new() }
     }
 
     /// Takes an acknowledgement; returns whether it was waited for.
