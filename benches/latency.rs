@@ -116,7 +116,7 @@ fn compare(name: &str, line: Line, pace: Pace, workers: usize) -> Spread {
     };
     let (mut ours, mut bare, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..PAIRS {
-        let (highwater, raw) = (measured(run_highwater), measured(run_raw));
+        let (highwater, raw) = (measured(|load| run_highwater(load, None)), measured(run_raw));
         assert_eq!(highwater.1, raw.1, "{name}: the number and the sum of the records");
         ratios.push(highwater.0.p99 / raw.0.p99);
         ours.push(highwater.0);

@@ -33,15 +33,15 @@ pub use highwater_operators as operators;
 pub use highwater_state as state;
 
 pub mod options;
+pub mod supervisor;
+mod run;
+mod attendant;
+pub mod control;
 mod report;
 
 pub mod prelude;
 
 use std::process::ExitCode;
-use std::sync::Arc;
-
-use highwater_checkpoint::Threaded;
-use highwater_core::job::Job;
 
 pub use highwater_core::error::{Error, Result};
 pub use highwater_operators::environment::Summary;
@@ -55,6 +55,12 @@ use prelude::Env;
 /// On a terminal a line per source shows how far the job has come. Results become visible only if
 /// all workers end without an error.
 ///
+/// With a restart strategy (`config.restart`, by default that of programs which take checkpoints and
+/// read their options from the command line) the job runs in a process of its own, which is started
+/// again when it fails: see [`supervisor`]. What the program does before this call happens in both
+/// processes, what it does afterwards in the last one alone; the process that was started first
+/// never returns from here.
+///
 /// # Errors
 /// The first error of any worker; a panic in user code is an error that names its operator, unless
 /// it came from `program` itself.
@@ -62,17 +68,15 @@ pub fn execute<F>(config: Config, program: F) -> Result<Summary>
 where
     F: for<'scope> Fn(&Env<'scope>) -> Result<()> + Send + Sync + 'static,
 {
-    let Config { mut engine, progress, metrics, checkpoints } = config;
-    let opened = checkpoints.map(|options| Threaded::open(options, &mut engine)).transpose()?;
-    let job = Arc::new(Job::new(engine)?);
-    let report = report::Report::start(&job, progress, metrics)?;
-    let checkpoints = opened.map(|opened| opened.start(&job));
-    let ended = highwater_operators::environment::run(&job, program);
-    if let Some(checkpoints) = checkpoints {
-        checkpoints.end();
+    let attempt = supervisor::attempt()?;
+    if attempt.is_none() && config.restart != supervisor::RestartStrategy::None {
+        return supervisor::supervise(config.restart).map(|never| match never {});
     }
-    report.end(ended.as_ref().ok())?;
-    ended
+    let run::Ended { result, began } = run::run(config, attempt, program);
+    if let Some(attempt) = attempt {
+        attempt.ended(result.as_ref().err(), began);
+    }
+    result
 }
 
 /// Ends a program: prints the error, if any, as one sentence, and chooses the exit code (2 for wrong

@@ -1,9 +1,9 @@
 //! The options that every program has: workers, mode, intervals, logs and metrics.
 
 mod checkpoint;
+mod stores;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::builder::TypedValueParser;
@@ -12,10 +12,12 @@ use highwater_checkpoint::CheckpointOptions;
 use highwater_core::config::{MIN_WATERMARK_INTERVAL, Mode};
 use highwater_core::error::{Error, Result};
 use highwater_core::key::MAX_PARALLELISM;
-use highwater_core::store::Stores;
 use tracing_subscriber::EnvFilter;
 
 pub use checkpoint::CheckpointArgs;
+pub use stores::StateOption;
+
+use crate::supervisor::RestartStrategy;
 
 /// What a job is run with.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +30,14 @@ pub struct Config {
     pub metrics: Option<PathBuf>,
     /// The checkpoints, if the job takes any.
     pub checkpoints: Option<CheckpointOptions>,
+    /// Whether and when the program is started again when the job has failed; `None` runs the job
+    /// in this process.
+    pub restart: RestartStrategy,
+    /// Where a job that takes checkpoints listens for requests, see [`control`](crate::control).
+    pub control: Option<PathBuf>,
+    /// Whether a job that takes checkpoints ends with a last one when the process is sent SIGTERM,
+    /// and listens beside its checkpoints when `control` says nothing.
+    pub attended: bool,
 }
 
 impl Config {
@@ -112,45 +122,6 @@ pub enum ModeOption {
     Batch,
 }
 
-/// The values of `--state`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum StateOption {
-    /// In memory
-    Heap,
-    /// In RocksDB, with the values in use in memory
-    Rocksdb,
-}
-
-impl StateOption {
-    /// Opens the stores of a job, in a scratch folder of this process.
-    ///
-    /// # Errors
-    /// When the program was built without them, or the folder cannot be used.
-    fn stores(self, memory_bytes: u64) -> Result<Option<Arc<dyn Stores>>> {
-        match self {
-            StateOption::Heap => Ok(None),
-            StateOption::Rocksdb => rocks_stores(memory_bytes).map(Some),
-        }
-    }
-}
-
-#[cfg(feature = "rocksdb")]
-fn rocks_stores(memory_bytes: u64) -> Result<Arc<dyn Stores>> {
-    use std::sync::atomic::{AtomicU64, Ordering};
-    // A process may run several jobs, one after the other or side by side.
-    static JOBS: AtomicU64 = AtomicU64::new(0);
-    let job = JOBS.fetch_add(1, Ordering::Relaxed);
-    let name = format!("highwater-state-{}-{job}", std::process::id());
-    let dir = std::env::temp_dir().join(name);
-    Ok(Arc::new(highwater_rocksdb::RocksStores::open(&dir, memory_bytes)?))
-}
-
-#[cfg(not(feature = "rocksdb"))]
-fn rocks_stores(_memory_bytes: u64) -> Result<Arc<dyn Stores>> {
-    let expected = "heap: this program was built without the feature rocksdb";
-    Err(Error::option("--state", "rocksdb", expected))
-}
-
 /// Reads a number of bytes such as `64MiB` or `1000000`.
 fn bytes(text: &str) -> Result<u64, String> {
     text.parse::<bytesize::ByteSize>().map(|size| size.as_u64())
@@ -203,7 +174,14 @@ impl JobOptions {
             ..highwater_core::config::Config::default()
         };
         engine.check()?;
-        let checkpoints = self.checkpoints.options()?;
-        Ok(Config { engine, progress: true, metrics: self.metrics.clone(), checkpoints })
+        Ok(Config {
+            engine,
+            progress: true,
+            metrics: self.metrics.clone(),
+            checkpoints: self.checkpoints.options()?,
+            restart: self.checkpoints.restart(),
+            control: self.checkpoints.control()?,
+            attended: true,
+        })
     }
 }

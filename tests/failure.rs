@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use highwater::core::config::{Config as Engine, Mode};
+use highwater::core::error::ErrorKind;
 use highwater::core::record::Batch;
 use highwater::core::sink::{Committable, Sink, Writer, WriterContext};
 use highwater::core::source::{Boundedness, Poll, Reader, Source};
@@ -394,5 +395,6 @@ fn a_store_that_cannot_be_written_ends_the_job_with_the_operators_name_and_the_c
         let sentence = error.sentence();
         assert!(matches!(&error, Error::Operator { operator, .. } if operator == "tally"));
         assert!(sentence.contains("/state") && sentence.contains("write"), "{sentence}");
+        assert_eq!(error.kind(), ErrorKind::Restart, "the state is lost, what is stored is not");
     }
 }

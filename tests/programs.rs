@@ -4,16 +4,13 @@
 //! windows, wrong formats); what is refused, with which sentence and which exit code (catches a panic
 //! where there should be a sentence, and partial results of failed jobs).
 
+mod support;
+
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
-/// The folder in which Cargo puts the examples that it builds along with the tests.
-fn program(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("the path of this test");
-    let target = test.ancestors().nth(2).expect("target/PROFILE/deps/TEST");
-    target.join("examples").join(name)
-}
+use support::{lines, program};
 
 fn run(name: &str, args: &[&str]) -> Output {
     let path = program(name);
@@ -27,20 +24,6 @@ fn text(path: &Path) -> &str {
 
 fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-/// The lines of all results with the prefix, sorted.
-fn lines(dir: &Path, prefix: &str) -> Vec<String> {
-    let mut lines = Vec::new();
-    for entry in std::fs::read_dir(dir).expect("the folder of results") {
-        let path = entry.expect("an entry").path();
-        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix)) {
-            let text = std::fs::read_to_string(&path).expect("a text file");
-            lines.extend(text.lines().map(str::to_owned));
-        }
-    }
-    lines.sort_unstable();
-    lines
 }
 
 /// The visible files of a folder.

@@ -22,6 +22,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use highwater::checkpoint::CheckpointOptions;
 use highwater::core::clock::Clock;
 use highwater::core::metrics::{OperatorMetrics, Role};
 use highwater::core::record::Batch;
@@ -301,11 +302,11 @@ impl Witness for Watermarked {
     fn cut(&self, _: &OperatorMetrics, _: Epoch) {}
 }
 
-/// Runs the highwater program.
-pub fn run_highwater(load: Load) -> Arrived {
+/// Runs the highwater program, with checkpoints or without.
+pub fn run_highwater(load: Load, checkpoints: Option<CheckpointOptions>) -> Arrived {
     let watches = (0..load.workers).map(|_| Mutex::new(Watch::new(load)));
     let witness = Arc::new(Watermarked(watches.collect()));
-    let mut config = Config::workers(load.workers);
+    let mut config = Config { checkpoints, ..Config::workers(load.workers) };
     config.engine.watermark_interval = Duration::from_millis(load.grid_ms);
     config.engine.clock = Arc::new(load);
     config.engine.witness = Some(Arc::clone(&witness) as Arc<dyn Witness>);

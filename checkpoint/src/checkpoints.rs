@@ -6,6 +6,7 @@
 //!                                                             '-- savepoint(url), stop(then, url)
 //! ```
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -15,17 +16,21 @@ use futures_channel::{mpsc, oneshot};
 use highwater_core::config::Config;
 use highwater_core::cut::Snapshots;
 use highwater_core::error::{Error, Result};
+use highwater_core::failpoint::reach;
 use highwater_core::job::Job;
 use highwater_core::time::Epoch;
+use highwater_core::worker::message_of;
 
 use crate::background::{Offload, Threads};
-use crate::coordinator::{Coordinator, Request, Start, Then};
+use crate::coordinator::{Coordinator, Request, Start, Status, Then};
 use crate::driver::{Asked, Driver};
+use crate::error::StorageError;
 use crate::garbage::Garbage;
 use crate::log::{Attempt, Completed, fence};
-use crate::options::CheckpointOptions;
+use crate::options::{CheckpointOptions, Restore};
 use crate::process::{Process, Taken};
 use crate::restore::Restored;
+use crate::savepoint::Savepoint;
 use crate::storage::Storage;
 
 /// The checkpoints of a job that has not started yet.
@@ -60,8 +65,14 @@ impl Checkpoints {
         config: &mut Config,
     ) -> Result<Self> {
         options.check()?;
+        if options.claim {
+            check_claim(&options.restore).await?;
+        }
+        reach("fence-before")?;
         let (mut attempt, history) = fence(&storage).await?;
+        reach("fence-after")?;
         let restored = Restored::read(&options.restore, &storage, &history).await?;
+        reach("parts-read")?;
         adopt(&restored, config)?;
         attempt.retain(options.retained);
         attempt.goes_on_from(restored.from());
@@ -122,6 +133,17 @@ impl Checkpoints {
     }
 }
 
+/// Refuses to claim the checkpoints of another job.
+async fn check_claim(restore: &Restore) -> Result<()> {
+    let Restore::From(url) = restore else { return Ok(()) };
+    match Savepoint::load(url).await {
+        Err(StorageError::Missing { .. }) => {
+            Err(Error::option("--claim", true, format!("a savepoint at {url}")))
+        }
+        loaded => loaded.map(drop).map_err(Error::state),
+    }
+}
+
 /// Takes over what a checkpoint has fixed for ever.
 fn adopt(restored: &Restored, config: &mut Config) -> Result<()> {
     let Some(stored) = restored.max_parallelism() else { return Ok(()) };
@@ -154,8 +176,25 @@ impl Requests {
     pub fn ask(&self, url: Option<String>, then: Then) -> Answer {
         let (sender, answer) = oneshot::channel();
         // If the loop has ended, the answer is that nobody answers.
-        let _ = self.asks.unbounded_send((Request { url, then }, sender));
+        let _ = self.asks.unbounded_send(Asked::Savepoint(Request { url, then }, sender));
         answer
+    }
+
+    /// Asks for a savepoint as [`ask`](Self::ask) does, and waits for the answer.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn wait(&self, url: Option<String>, then: Then) -> Result<Epoch, String> {
+        let answer = futures_executor::block_on(self.ask(url, then));
+        answer.unwrap_or_else(|_| Err("the job has ended".to_owned()))
+    }
+
+    /// Returns how far the checkpoints have come, `None` when the job has ended.
+    #[must_use]
+    pub fn status(&self) -> Option<Status> {
+        let (sender, status) = oneshot::channel();
+        let _ = self.asks.unbounded_send(Asked::Status(sender));
+        futures_executor::block_on(status).ok()
     }
 
     /// Says that the workers have ended, so that the loop does.
@@ -217,7 +256,10 @@ impl Threaded {
             let (driver, requests) = self.checkpoints.drive(&job, Arc::new(Threads), now);
             // The caller waits for it.
             let _ = sender.send(requests);
-            runtime.block_on(driver);
+            let lived = catch_unwind(AssertUnwindSafe(|| runtime.block_on(driver)));
+            if let Err(panic) = lived {
+                job.fail(Error::Start { message: message_of(&*panic) });
+            }
         });
         let requests = receiver.recv().unwrap_or_else(|_| {
             let (asks, _) = mpsc::unbounded();

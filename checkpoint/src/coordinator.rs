@@ -25,6 +25,7 @@
 
 mod pending;
 mod snapshot;
+mod statistics;
 #[cfg(test)]
 mod tests;
 
@@ -42,6 +43,8 @@ use crate::options::CheckpointOptions;
 use crate::storage::ObjectRef;
 use pending::{AllPending, Pending};
 use snapshot::{Chains, Prepared};
+
+pub use statistics::{CompletedCheckpoint, FailedCheckpoint, Statistics, Status};
 
 /// What happens to the job after a savepoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,6 +125,8 @@ pub enum Action {
 #[derive(Debug)]
 struct Completing {
     checkpoint: Epoch,
+    /// When it was triggered, since the start of the coordinator.
+    triggered: Duration,
     last: bool,
     manifest: Manifest,
     /// Its place in the log, once it is there.
@@ -171,6 +176,7 @@ pub struct Coordinator {
     request: Option<Request>,
     /// The checkpoint that the request waits for.
     requested: Option<Epoch>,
+    statistics: Statistics,
     actions: Vec<Action>,
 }
 
@@ -199,6 +205,7 @@ impl Coordinator {
             released: false,
             request: None,
             requested: None,
+            statistics: Statistics::default(),
             actions: Vec::new(),
         }
     }
@@ -227,6 +234,18 @@ impl Coordinator {
     #[must_use]
     pub fn is_released(&self) -> bool {
         self.released
+    }
+
+    /// Returns how far the checkpoints have come.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let pending = self.pending.values().filter(|pending| !pending.aborted).count();
+        Status {
+            attempt: self.start.attempt,
+            epoch: self.running.0,
+            in_progress: pending + usize::from(self.completing.is_some()),
+            checkpoints: self.statistics.clone(),
+        }
     }
 
     fn report(&mut self, report: Report) {
@@ -260,6 +279,7 @@ impl Coordinator {
     /// Gives up a checkpoint, and with it those that build on it.
     fn give_up(&mut self, checkpoint: Epoch, why: &str) {
         tracing::warn!(checkpoint = checkpoint.0, why, "a checkpoint failed");
+        self.statistics.fail(checkpoint, why, self.now_ms);
         for (_, pending) in self.pending.range_mut(checkpoint..) {
             pending.aborted = true;
             pending.since = self.now;
@@ -314,9 +334,14 @@ impl Coordinator {
             self.prepared.take(&mut manifest);
             let requested = self.requested == Some(checkpoint);
             self.actions.push(Action::Write(Box::new(manifest.clone())));
-            let last = pending.last;
-            let completed = None;
-            self.completing = Some(Completing { checkpoint, last, manifest, completed, requested });
+            self.completing = Some(Completing {
+                checkpoint,
+                triggered: pending.since,
+                last: pending.last,
+                manifest,
+                completed: None,
+                requested,
+            });
         }
     }
 
@@ -344,8 +369,10 @@ impl Coordinator {
 
     fn marked(&mut self) {
         let Some(completing) = self.completing.take() else { return };
-        let Completing { checkpoint, last, manifest, requested, completed } = completing;
-        tracing::info!(checkpoint = checkpoint.0, bytes = manifest.parts_bytes(), "completed");
+        let Completing { checkpoint, triggered, last, manifest, requested, completed } = completing;
+        let (bytes, took) = (manifest.parts_bytes(), self.now.saturating_sub(triggered));
+        tracing::info!(checkpoint = checkpoint.0, bytes, "completed");
+        self.statistics.complete(checkpoint, bytes, took, self.now_ms);
         self.failures = 0;
         self.ended = Some(self.now);
         self.last_completed = last;

@@ -19,20 +19,23 @@ use futures_util::lock::Mutex;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use futures_util::{FutureExt, select_biased};
 use highwater_core::error::{Error, Result};
+use highwater_core::failpoint::reach;
 use highwater_core::job::Job;
 use highwater_core::sink::Committable;
 use highwater_core::time::Epoch;
 
 use crate::background::Offload;
-use crate::coordinator::{Action, Coordinator, Event, Request};
+use crate::coordinator::{Action, Coordinator, Event, Request, Status};
 use crate::error::CommitError;
 use crate::export::export;
 use crate::garbage::Garbage;
 use crate::log::{Attempt, Completed};
+use crate::manifest::Manifest;
 use crate::marker::mark_committed;
 use crate::messages::{Instance, Order, Report};
 use crate::options::CheckpointOptions;
 use crate::process::{Process, Taken};
+use crate::savepoint::delete_claimed;
 use crate::storage::{ObjectRef, Storage};
 
 /// How often the loop looks at the job and the clock.
@@ -41,8 +44,14 @@ const TICK: Duration = Duration::from_millis(5);
 const COMMIT_TRIES: u32 = 5;
 const COMMIT_PAUSE: Duration = Duration::from_millis(50);
 
-/// A request and where its answer goes.
-pub(crate) type Asked = (Request, oneshot::Sender<Result<Epoch, String>>);
+/// What somebody wants of the loop, and where the answer goes.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    /// A savepoint.
+    Savepoint(Request, oneshot::Sender<Result<Epoch, String>>),
+    /// To know how far the checkpoints have come.
+    Status(oneshot::Sender<Status>),
+}
 
 /// Everything the loop needs.
 pub(crate) struct Driver {
@@ -83,6 +92,8 @@ struct Loop {
     steps: FuturesUnordered<Step>,
     answer: Option<oneshot::Sender<Result<Epoch, String>>>,
     unfinished: Option<Completed>,
+    /// The savepoint that goes when a checkpoint is complete.
+    claimed: Option<String>,
     started: bool,
     drained: bool,
     /// Whether a commit slot may be in the log that the sinks do not know of.
@@ -96,7 +107,9 @@ impl Driver {
     pub(crate) async fn run(self, now: impl Fn() -> (Duration, i64)) {
         let Driver { mut taken, mut asked, ended, attempt, garbage, .. } = self;
         let shared = Shared { attempt: Mutex::new(attempt), garbage: Mutex::new(garbage) };
+        let savepoint = self.options.restore.savepoint().filter(|_| self.options.claim);
         let mut this = Loop {
+            claimed: savepoint.map(str::to_owned),
             options: self.options,
             job: self.job,
             process: self.process,
@@ -119,9 +132,7 @@ impl Driver {
                     continue;
                 }
                 came = this.steps.select_next_some() => came,
-                request = asked.next() => request.map(|(request, answer)| {
-                    this.asked(request, answer)
-                }),
+                asked = asked.next() => asked.map(|asked| this.asked(asked)),
                 () = tick => Some(this.look()),
             };
             if let Some(event) = event {
@@ -163,7 +174,15 @@ impl Loop {
         Event::Tick
     }
 
-    fn asked(&mut self, request: Request, answer: oneshot::Sender<Result<Epoch, String>>) -> Event {
+    fn asked(&mut self, asked: Asked) -> Event {
+        let (request, answer) = match asked {
+            Asked::Savepoint(request, answer) => (request, answer),
+            Asked::Status(answer) => {
+                // Whoever asked may have gone away.
+                let _ = answer.send(self.coordinator.status());
+                return Event::Tick;
+            }
+        };
         // The one before is told that another one is under way by nobody listening to it.
         if self.answer.is_none() {
             self.answer = Some(answer);
@@ -197,8 +216,8 @@ impl Loop {
         match action {
             Action::Order(order) => self.order(order),
             Action::Write(manifest) => self.step(async move {
-                let written = manifest.write(&storage).await;
-                Some(Event::Written(written.map_err(|error| Error::state(error).sentence())))
+                let written = write(&storage, &manifest).await;
+                Some(Event::Written(written.map_err(|error| error.sentence())))
             }),
             Action::Log { checkpoint, manifest } => {
                 self.logging = true;
@@ -207,11 +226,18 @@ impl Loop {
             }
             Action::Mark(completed) => self.mark(completed, true),
             Action::Collect { completed, manifest } => {
-                let shared = Arc::clone(&self.shared);
+                let (shared, claimed) = (Arc::clone(&self.shared), self.claimed.take());
                 self.step(async move {
                     let retained = shared.attempt.lock().await.completed().to_vec();
+                    let before = reach("collect-before");
                     let mut garbage = shared.garbage.lock().await;
                     garbage.collect(&retained, &completed, &manifest, &[]).await;
+                    if let Err(error) = before.and_then(|()| reach("collect-after")) {
+                        tracing::warn!(error = error.sentence(), "collecting garbage failed");
+                    }
+                    if let Some(url) = claimed {
+                        delete_claimed(&url).await;
+                    }
                     None
                 });
             }
@@ -233,8 +259,12 @@ impl Loop {
         match order {
             Order::Trigger { epoch, kind } => {
                 self.process.set_kind(epoch, kind);
+                let before = reach("trigger-before");
                 let next = self.job.trigger();
                 debug_assert_eq!(next, epoch.next(), "only the coordinator triggers");
+                if let Err(error) = before.and_then(|()| reach("trigger-after")) {
+                    self.job.fail(error);
+                }
             }
             Order::Commit { checkpoint } => {
                 let waiting = self.process.take_waiting(checkpoint);
@@ -262,9 +292,14 @@ impl Loop {
         self.logging &= !tell;
         let storage = self.storage.clone();
         self.step(async move {
-            if let Err(error) = mark_committed(&storage, &completed).await {
-                let checkpoint = completed.checkpoint;
-                tracing::warn!(checkpoint, %error, "not marked as committed");
+            let marked = async {
+                reach("mark-before")?;
+                mark_committed(&storage, &completed).await?;
+                reach("mark-after")
+            };
+            if let Err(error) = marked.await {
+                let (checkpoint, error) = (completed.checkpoint, error.sentence());
+                tracing::warn!(checkpoint, error, "not marked as committed");
             }
             tell.then_some(Event::Marked)
         });
@@ -283,6 +318,13 @@ impl Loop {
     }
 }
 
+/// Writes the manifest of a checkpoint.
+async fn write(storage: &Storage, manifest: &Manifest) -> Result<ObjectRef> {
+    reach("manifest-before")?;
+    let written = manifest.write(storage).await?;
+    reach("manifest-after").map(|()| written)
+}
+
 /// Puts a checkpoint into the log. When nobody can know whether it is there, the job ends: the next
 /// attempt reads it in the log.
 async fn log(
@@ -291,7 +333,14 @@ async fn log(
     checkpoint: Epoch,
     manifest: &ObjectRef,
 ) -> Option<Event> {
+    if let Err(error) = reach("log-before") {
+        return Some(Event::Logged(Err(error.sentence())));
+    }
     let logged = attempt.lock().await.commit(checkpoint.0, manifest).await;
+    if let Err(error) = reach("log-after") {
+        job.fail(error);
+        return None;
+    }
     match logged {
         Ok(completed) => Some(Event::Logged(Ok(completed))),
         Err(error @ CommitError::Declined { .. }) => {
@@ -317,7 +366,8 @@ async fn commit(
                 let mut failed = None;
                 waiting.retain_mut(|committable| {
                     if failed.is_none() {
-                        failed = committable.commit().err();
+                        let committed = reach("commit-before").and_then(|()| committable.commit());
+                        failed = committed.and_then(|()| reach("commit-after")).err();
                     }
                     failed.is_some()
                 });

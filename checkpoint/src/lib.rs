@@ -38,9 +38,11 @@ pub mod savepoint;
 pub mod storage;
 
 pub mod error;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use checkpoints::{Checkpoints, Requests, Running, Threaded};
-pub use coordinator::Then;
+pub use coordinator::{Status, Then};
 pub use error::{CommitError, StorageError};
 pub use options::{CheckpointOptions, Restore};
 pub use storage::{ObjectRef, Storage};

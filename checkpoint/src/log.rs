@@ -54,6 +54,8 @@ use slot::{Claim, ClaimError, Commit, Entry, claim, settle};
 
 /// How many slots are read at once.
 const READS_AT_ONCE: usize = 8;
+/// How often a fence begins again because a slot vanished under its hands.
+const VANISHED_MAX: u32 = 10;
 
 /// A checkpoint that is in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,6 +111,7 @@ pub async fn read(storage: &Storage) -> Result<History, StorageError> {
 pub async fn fence(storage: &Storage) -> Result<(Attempt, History), StorageError> {
     let owner = storage.pace().nonce();
     let mut known = None;
+    let mut vanished = 0;
     loop {
         let view = look(storage, known).await?;
         if let Some(last) = &view.uncopied
@@ -126,6 +129,11 @@ pub async fn fence(storage: &Storage) -> Result<(Attempt, History), StorageError
                 continue;
             }
             Ok(Claim::Unknown(_)) => return Err(slot::undecided(entry.slot)),
+            // It was there when we wrote and not when we read: somebody deletes by hand.
+            Err(ClaimError::Unknown(StorageError::Missing { .. })) if vanished < VANISHED_MAX => {
+                vanished += 1;
+                continue;
+            }
             Err(ClaimError::Not(error) | ClaimError::Unknown(error)) => return Err(error),
         }
         // The slot may have been free because it had been deleted, when the log went on while we
@@ -173,6 +181,12 @@ impl Attempt {
         self.number
     }
 
+    /// Returns the last slot of the log that the attempt has taken; its fence at first.
+    #[must_use]
+    pub fn slot(&self) -> u64 {
+        self.last
+    }
+
     /// Returns the completed checkpoints that are retained, newest first.
     #[must_use]
     pub fn completed(&self) -> &[Completed] {
@@ -192,6 +206,19 @@ impl Attempt {
     pub fn goes_on_from(&mut self, from: Option<&Completed>) {
         let older = |completed: &Completed| from.is_some_and(|from| completed.slot <= from.slot);
         self.chain.retain(older);
+    }
+
+    /// Returns whether no later attempt has begun, as far as can be seen. One that has begun deletes
+    /// what it does not need: an attempt that restores and finds something missing asks this first.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn is_latest(&self) -> Result<bool, StorageError> {
+        Ok(match meaning(&self.storage, self.last + 1).await? {
+            Meaning::Entry { entry, .. } => entry.owner == self.owner,
+            Meaning::Missing | Meaning::Unfinished => true,
+            Meaning::Lost => false,
+        })
     }
 
     /// Completes a checkpoint: this is the instant at which it counts. A commit that ended
@@ -325,6 +352,8 @@ async fn read_back(storage: &Storage, end: u64) -> Result<View, StorageError> {
                 );
                 view.free = end;
             }
+            // Somebody had begun to write it, and not even that is left.
+            Meaning::Missing if slot == end => view.free = end,
             Meaning::Unfinished | Meaning::Lost | Meaning::Missing if oldest.is_some() => {
                 tracing::warn!(
                     slot = slot_path(slot),

@@ -200,10 +200,8 @@ impl Manifest {
     /// The first object found that is missing or has another length.
     pub async fn check(&self, storage: &Storage) -> Result<(), StorageError> {
         let distinct: BTreeSet<&ObjectRef> = self.objects().collect();
-        futures_util::stream::iter(distinct.into_iter().map(|object| storage.check(object)))
-            .buffer_unordered(CHECKS_AT_ONCE)
-            .try_collect()
-            .await
+        let checks: Vec<_> = distinct.into_iter().map(|object| storage.check(object)).collect();
+        futures_util::stream::iter(checks).buffer_unordered(CHECKS_AT_ONCE).try_collect().await
     }
 
     /// Returns the objects that the manifest names, without itself; one may come twice.

@@ -24,6 +24,17 @@ pub enum Restore {
     From(String),
 }
 
+impl Restore {
+    /// Returns the address of the savepoint with which the job begins or had begun.
+    pub(crate) fn savepoint(&self) -> Option<&str> {
+        match self {
+            Restore::From(url) => Some(url),
+            Restore::Since { or, .. } => or.savepoint(),
+            Restore::None | Restore::Latest => None,
+        }
+    }
+}
+
 /// The options of checkpoints, with Flink's defaults except for `retained`.
 #[derive(Clone, Debug)]
 pub struct CheckpointOptions {
@@ -48,6 +59,9 @@ pub struct CheckpointOptions {
     pub restore: Restore,
     /// Whether stored state that no operator asks for may be left behind.
     pub allow_non_restored_state: bool,
+    /// Whether the savepoint that the job begins with belongs to it from then on: it is deleted when
+    /// the first checkpoint after it is complete. Otherwise no file of a savepoint is ever touched.
+    pub claim: bool,
 }
 
 impl CheckpointOptions {
@@ -65,6 +79,7 @@ impl CheckpointOptions {
             deltas: 10,
             restore: Restore::None,
             allow_non_restored_state: false,
+            claim: false,
         }
     }
 
@@ -82,6 +97,9 @@ impl CheckpointOptions {
         }
         if self.max_concurrent == 0 {
             return Err(Error::option("--max-concurrent-checkpoints", 0, "1 or more"));
+        }
+        if self.claim && self.restore.savepoint().is_none() {
+            return Err(Error::option("--claim", true, "--restore with a savepoint beside it"));
         }
         if self.retained == 0 {
             return Err(Error::option("--retained-checkpoints", 0, "1 or more"));

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_channel::mpsc::UnboundedSender;
 use highwater_core::cut::{Cut, CutKind, EncodedState, Snapshots};
 use highwater_core::error::{Error, Result};
+use highwater_core::failpoint::reach;
 use highwater_core::metrics::OperatorMetrics;
 use highwater_core::sink::Committable;
 use highwater_core::time::Epoch;
@@ -46,6 +47,7 @@ pub(crate) struct Process {
     attempt: u64,
     first: Epoch,
     resumes: bool,
+    undo_after: Option<Epoch>,
     taken: UnboundedSender<Taken>,
     state: Mutex<State>,
 }
@@ -54,13 +56,14 @@ impl Process {
     /// - `taken`: where cuts go.
     pub(crate) fn new(attempt: u64, restored: Restored, taken: UnboundedSender<Taken>) -> Self {
         let (first, resumes) = (restored.first(), restored.resumes());
+        let undo_after = restored.undo_after();
         let state = State {
             kinds: BTreeMap::new(),
             restored,
             asked_for: BTreeSet::new(),
             waiting: Waiting::new(),
         };
-        Process { attempt, first, resumes, taken, state: Mutex::new(state) }
+        Process { attempt, first, resumes, undo_after, taken, state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -114,8 +117,12 @@ impl Process {
         let mut committables = cut.take_committables();
         let (encoded, prepared, committables) = background
             .run(move || {
-                let prepared: Result<Vec<_>> =
-                    committables.iter_mut().map(|committable| committable.prepare()).collect();
+                let prepare = |committable: &mut Box<dyn Committable>| {
+                    reach("prepare-before")?;
+                    let payload = committable.prepare()?;
+                    reach("prepare-after").map(|()| payload)
+                };
+                let prepared: Result<Vec<_>> = committables.iter_mut().map(prepare).collect();
                 (cut.encode(), prepared, committables)
             })
             .await?;
@@ -132,6 +139,7 @@ impl Process {
             Ok(states) => put_all(storage, self.attempt, epoch, &instance, states).await,
             Err(error) => Err(error.sentence()),
         };
+        reach("ack-before").map_err(named)?;
         Ok(Ack { instance, name, epoch, watermark, states, committables: payloads })
     }
 }
@@ -163,8 +171,12 @@ async fn put(
     name: &str,
     bytes: Vec<u8>,
 ) -> Result<PartRef, String> {
-    let path = file_path(attempt, name);
-    storage.put_part(&path, bytes).await.map_err(|error| Error::state(error).sentence())
+    let put = async {
+        reach("upload-before")?;
+        let part = storage.put_part(&file_path(attempt, name), bytes).await?;
+        reach("upload-after").map(|()| part)
+    };
+    put.await.map_err(|error: Error| error.sentence())
 }
 
 impl Snapshots for Process {
@@ -194,6 +206,10 @@ impl Snapshots for Process {
         let mut state = self.state();
         state.asked_for.insert(uid.to_owned());
         Ok(state.restored.states(uid))
+    }
+
+    fn undo_after(&self) -> Option<Epoch> {
+        self.undo_after
     }
 
     fn committed(&self, uid: &str) -> Vec<String> {

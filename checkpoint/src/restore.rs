@@ -134,6 +134,11 @@ impl Restored {
         self.from.as_ref()
     }
 
+    /// Returns the checkpoint after which everything that was committed is made once more.
+    pub(crate) fn undo_after(&self) -> Option<Epoch> {
+        self.from.as_ref().filter(|_| self.undoes).map(|from| Epoch(from.checkpoint))
+    }
+
     /// Returns the checkpoint whose results the sinks make visible when they are opened.
     pub(crate) fn unfinished(&self) -> Option<&Completed> {
         self.from.as_ref().filter(|_| self.unfinished)
@@ -187,7 +192,12 @@ async fn newest(storage: &Storage, commits: &[Completed]) -> Result<Option<Resto
             Err(error) => return Err(Error::state(error)),
         }
     }
-    damaged.map_or(Ok(None), |error| Err(Error::state(error)))
+    let Some(newest) = damaged else { return Ok(None) };
+    let why = Error::state(newest).sentence();
+    Err(Error::state(format!(
+        "no checkpoint that is retained is undamaged, the newest: {why}; give --restore none to \
+         start anew, or the address of a savepoint"
+    )))
 }
 
 async fn read(storage: &Storage, commit: &Completed) -> Result<Restored, StorageError> {

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! The manifest is that of a checkpoint with paths below its own folder, so that a copy of the
-//! folder, in this store or in another, is the same savepoint. The engine never deletes it.
+//! folder, in this store or in another, is the same savepoint. The engine never deletes it, unless a
+//! job has claimed it: then it goes when the first checkpoint after it is complete.
 //!
 //! **Sources**: Flink's canonical savepoints, which are self-contained and relocatable since 1.11.
 
@@ -71,6 +72,19 @@ impl Savepoint {
         Ok((Savepoint { storage }, manifest))
     }
 
+    /// Deletes the savepoint: first that it is one, then its parts, and the folder if nothing else
+    /// is in it.
+    ///
+    /// # Errors
+    /// If something could not be deleted.
+    pub async fn delete(self, manifest: &Manifest) -> Result<(), StorageError> {
+        self.storage.delete(&[MANIFEST.to_owned()]).await?;
+        let parts: Vec<_> = manifest.objects().map(|object| object.path.clone()).collect();
+        self.storage.delete(&parts).await?;
+        self.storage.remove_empty_folder();
+        Ok(())
+    }
+
     /// Returns where the parts are, to read them or to write further ones.
     #[must_use]
     pub fn storage(&self) -> &Storage {
@@ -99,6 +113,19 @@ impl Savepoint {
     pub async fn write(&self, manifest: &Manifest) -> Result<ObjectRef, StorageError> {
         validate(manifest)?;
         manifest.write_to(&self.storage, MANIFEST).await
+    }
+}
+
+/// Deletes the savepoint that a job has claimed, if it is still there.
+pub(crate) async fn delete_claimed(url: &str) {
+    let deleted = match Savepoint::load(url).await {
+        Ok((savepoint, manifest)) => savepoint.delete(&manifest).await,
+        Err(StorageError::Missing { .. }) => return,
+        Err(error) => Err(error),
+    };
+    match deleted {
+        Ok(()) => tracing::info!(url, "the claimed savepoint is superseded and deleted"),
+        Err(error) => tracing::warn!(url, %error, "the claimed savepoint could not be deleted"),
     }
 }
 

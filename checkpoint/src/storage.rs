@@ -48,6 +48,7 @@ const WHOLE_BYTES_MAX: usize = 16 << 20;
 const PART_BYTES: usize = 8 << 20;
 /// How many parts of one object are on their way at once.
 const PARTS_AT_ONCE: usize = 4;
+const DELETES_AT_ONCE: usize = 16;
 
 /// An object in a storage: where it is and how to know it again.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -276,9 +277,9 @@ impl Storage {
     /// The first of the errors; what could be deleted is deleted.
     pub async fn delete(&self, paths: &[String]) -> Result<(), StorageError> {
         let mut failed = None;
-        let mut deletions = futures_util::stream::iter(paths)
-            .map(|path| self.delete_one(path))
-            .buffer_unordered(16);
+        // Made ahead: a closure in the stream would keep the future from being `Send`.
+        let each: Vec<_> = paths.iter().map(|path| self.delete_one(path)).collect();
+        let mut deletions = futures_util::stream::iter(each).buffer_unordered(DELETES_AT_ONCE);
         while let Some(deleted) = deletions.next().await {
             failed = failed.or(deleted.err());
         }
@@ -290,6 +291,14 @@ impl Storage {
         match self.tried(path, Doing::Delete, || self.store.delete(&at)).await {
             Err(StorageError::Missing { .. }) => Ok(()),
             deleted => deleted,
+        }
+    }
+
+    /// Removes the storage's own folder if it is one of this machine and nothing is in it.
+    pub(crate) fn remove_empty_folder(&self) {
+        if let Some(folder) = &self.folder {
+            // One that is not empty belongs to somebody else, too.
+            let _ = std::fs::remove_dir(&**folder);
         }
     }
 

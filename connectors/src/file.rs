@@ -24,9 +24,13 @@ use serde::{Deserialize, Serialize};
 use highwater_core::error::{Error, Result};
 
 use crate::format::Malformed;
+use crate::stored_path::StoredPath;
 
 /// How many bytes are asked of the system at once, and of a decoder.
 pub(crate) const BUFFER_BYTES: usize = 256 * 1024;
+
+/// What some editors put before the first character of a UTF-8 text.
+pub(crate) const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
@@ -36,14 +40,18 @@ const ZSTD_SKIPPABLE_TAIL: [u8; 3] = [0x2a, 0x4d, 0x18];
 /// One file of a file source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileSplit {
-    path: PathBuf,
+    path: StoredPath,
 }
 
 impl FileSplit {
+    pub(crate) fn new(path: impl Into<PathBuf>) -> Self {
+        FileSplit { path: StoredPath(path.into()) }
+    }
+
     /// Returns the path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.path.0
     }
 }
 
@@ -74,7 +82,7 @@ pub(crate) fn is_hidden(name: &str) -> bool {
 pub(crate) fn list(path: &Path) -> Result<Vec<FileSplit>> {
     let about = fs::metadata(path).map_err(|e| Error::io("open", path, e))?;
     if !about.is_dir() {
-        return Ok(vec![FileSplit { path: path.to_owned() }]);
+        return Ok(vec![FileSplit::new(path)]);
     }
     let failed = |e| Error::io("list", path, e);
     let mut names = Vec::new();
@@ -91,7 +99,7 @@ pub(crate) fn list(path: &Path) -> Result<Vec<FileSplit>> {
         return Err(Error::input(path, None, Malformed::NoFiles));
     }
     names.sort();
-    Ok(names.into_iter().map(|name| FileSplit { path: path.join(name) }).collect())
+    Ok(names.into_iter().map(|name| FileSplit::new(path.join(name))).collect())
 }
 
 /// The bytes of one file after decompression.
@@ -100,6 +108,8 @@ pub(crate) struct Input {
     compression: Option<Compression>,
     /// Boxed, because one call in 256 KiB does not matter and a type parameter would.
     bytes: Box<dyn Read>,
+    /// Whether something was read.
+    has_begun: bool,
 }
 
 impl Input {
@@ -122,7 +132,7 @@ impl Input {
                 Box::new(zstd::stream::read::Decoder::with_buffer(bytes).map_err(failed)?)
             }
         };
-        Ok(Input { path: path.to_owned(), compression, bytes })
+        Ok(Input { path: path.to_owned(), compression, bytes, has_begun: false })
     }
 
     /// Opens a file behind its first `bytes` bytes, counted after decompression.
@@ -172,8 +182,20 @@ impl Input {
 }
 
 impl Read for Input {
+    /// Fills more than a byte order mark the first time, where there is more: the csv crate takes one
+    /// away only if it is read in one piece, takes it for the end of the file if it is read alone,
+    /// and a small gzip member or zstd frame may end within or behind it.
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.bytes.read(into)
+        let mut filled = self.bytes.read(into)?;
+        let least = if self.has_begun { 0 } else { (BYTE_ORDER_MARK.len() + 1).min(into.len()) };
+        while filled < least {
+            match self.bytes.read(&mut into[filled..])? {
+                0 => break,
+                more => filled += more,
+            }
+        }
+        self.has_begun = true;
+        Ok(filled)
     }
 }
 

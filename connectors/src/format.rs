@@ -2,6 +2,8 @@
 
 pub mod csv;
 pub mod json;
+#[cfg(feature = "parquet")]
+pub mod parquet;
 pub mod text;
 
 use std::io;
@@ -16,6 +18,12 @@ pub enum Malformed {
     /// A folder has no file that could be read.
     #[error("the folder holds no file to read")]
     NoFiles,
+    /// Only a folder can be watched.
+    #[error("it is no folder, which could be watched")]
+    NoFolder,
+    /// A file of a watched folder is not the one that was being read.
+    #[error("the file was changed while it was read, files of a watched folder must not be")]
+    Changed,
     /// A compressed file ends too early or is damaged.
     #[error("the {compression} data is {}", cut_off_or_damaged(.source))]
     Compressed {

@@ -9,6 +9,7 @@
 //! | [`CsvFiles`](format::csv::CsvFiles) | yes | yes | one a file |
 //! | [`JsonLines`](format::json::JsonLines) | yes | yes | one a file |
 //! | [`TextFiles`](format::text::TextFiles) | yes | yes | one a file |
+//! | [`Watch`](watch::Watch) | no, or by a marker | yes | by the names of the files, one a worker |
 //! | [`Socket`](socket::Socket) | no | no | one |
 //!
 //! Sinks:
@@ -22,7 +23,8 @@
 //!
 //! *Replayable* means that reading again gives the same records in the same order, so that a job
 //! that failed can simply be run again. *Transactional* means that results become visible when the
-//! job commits and not before.
+//! job commits, or a checkpoint of it, and not before; a job that goes on from a checkpoint then has
+//! each result once.
 //!
 //! ```text
 //! file --magic bytes--> plain, gzip or zstd --lines or rows--> serde --> Record<T>
@@ -32,10 +34,12 @@
 pub mod collection;
 pub mod generator;
 pub mod nexmark;
-pub mod file;
+mod stored_path;
 pub mod offset;
+pub mod file;
 mod lines;
 pub mod format;
+pub mod watch;
 pub mod socket;
 
 pub mod part_file;

@@ -4,12 +4,9 @@ use std::io::{BufRead, BufReader};
 
 use highwater_core::error::{Error, Result};
 
-use crate::file::{BUFFER_BYTES, FileSplit, Input};
+use crate::file::{BUFFER_BYTES, BYTE_ORDER_MARK, FileSplit, Input};
 use crate::format::Malformed;
 use crate::offset::FileOffset;
-
-/// What some editors put before the first character of a UTF-8 text.
-const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// Reads a file line by line into one buffer.
 pub(crate) struct Lines {

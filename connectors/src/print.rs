@@ -85,6 +85,11 @@ impl<T: Data> Sink<T> for Print<T> {
     fn open(&self, context: WriterContext) -> Result<Box<dyn Writer<T>>> {
         Ok(Box::new(self.printer(context.worker)))
     }
+
+    /// Printed is printed.
+    fn undo(&self, _: u64, _: Epoch) -> Result<()> {
+        Ok(())
+    }
 }
 
 impl<T> Print<T> {

@@ -157,4 +157,8 @@ pub trait Snapshots: Send + Sync {
     /// Returns what the sink with this uid had prepared, in the order of the epochs, that must
     /// become visible because its checkpoint is complete.
     fn committed(&self, uid: &str) -> Vec<String>;
+
+    /// Returns the checkpoint that the job goes on from if later ones were complete and are damaged:
+    /// sinks have to take back what was committed with those.
+    fn undo_after(&self) -> Option<Epoch>;
 }

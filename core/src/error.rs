@@ -73,6 +73,15 @@ pub enum Error {
         /// The name of one file in it.
         found: String,
     },
+    /// Results that are committed have disappeared before they became visible.
+    #[error("{}: committed results are lost, they are neither there nor in {hidden}",
+            path.display())]
+    OutputLost {
+        /// The file that should hold them.
+        path: PathBuf,
+        /// The name under which they were waiting.
+        hidden: String,
+    },
     /// Code of the user or of an operator panicked.
     #[error("{} panicked on worker {worker}: {message}", culprit(operator.as_deref()))]
     Panicked {
@@ -98,9 +107,11 @@ pub enum Error {
         /// What the communication layer said.
         message: String,
     },
-    /// Stored state could not be written or read.
+    /// State could not be written or read.
     #[error("state")]
     State {
+        /// What the caller must do: what is stored may be damaged, or only what the job worked with.
+        kind: ErrorKind,
         /// Why not.
         source: Cause,
     },
@@ -156,9 +167,20 @@ impl Error {
         Error::Io { action, path: path.into(), source }
     }
 
-    /// Returns an error about stored state.
+    /// Returns an error about stored state that is damaged.
     pub fn state(source: impl Into<Cause>) -> Self {
-        Error::State { source: source.into() }
+        Error::state_of(ErrorKind::Corrupt, source)
+    }
+
+    /// Returns an error about the state that a job works with. That is lost with the job anyway: it
+    /// starts again from what is stored.
+    pub fn scratch(source: impl Into<Cause>) -> Self {
+        Error::state_of(ErrorKind::Restart, source)
+    }
+
+    /// Returns an error about state, with what the caller must do.
+    pub fn state_of(kind: ErrorKind, source: impl Into<Cause>) -> Self {
+        Error::State { kind, source: source.into() }
     }
 
     /// Returns an error about what a file holds, with the line where it is known.
@@ -178,7 +200,8 @@ impl Error {
             Error::Io { .. } | Error::Start { .. } => ErrorKind::Retry,
             Error::Panicked { .. } => ErrorKind::Restart,
             Error::PlanMismatch { .. } => ErrorKind::Internal,
-            Error::State { .. } => ErrorKind::Corrupt,
+            Error::State { kind, .. } => *kind,
+            Error::OutputLost { .. } => ErrorKind::Corrupt,
             Error::Operator { source, .. } => source.kind(),
         }
     }
@@ -219,6 +242,16 @@ mod tests {
         let error = Error::option("--workers", 0, "1 or more");
         assert_eq!(error.sentence(), "option --workers: 0 is not allowed, expected 1 or more");
         assert_eq!(error.exit_code(), 2);
+    }
+
+    #[test]
+    fn damage_of_what_is_stored_is_told_from_damage_of_what_a_job_works_with() {
+        assert_eq!(Error::state("a flipped bit").kind(), ErrorKind::Corrupt);
+        let lost = Error::scratch("a flipped bit");
+        assert_eq!(
+            (lost.kind(), lost.sentence().as_str()),
+            (ErrorKind::Restart, "state: a flipped bit")
+        );
     }
 
     #[test]

@@ -43,6 +43,7 @@ pub mod metrics;
 pub mod config;
 pub mod clock;
 pub mod error;
+pub mod failpoint;
 
 pub use context::Context;
 pub use error::{Error, Result};

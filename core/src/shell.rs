@@ -60,6 +60,7 @@ use crate::context::{Allowance, Context};
 use crate::credit::Waiter;
 use crate::cut::Cut;
 use crate::error::Error;
+use crate::failpoint::reach;
 use crate::job::Job;
 use crate::metrics::OperatorMetrics;
 use crate::record::{Batch, Data};
@@ -356,8 +357,10 @@ impl<A: Data, B: Data, O: Data> Shell<A, B, O> {
         if let Some(snapshots) = &self.job.config().snapshots {
             let (kind, watermark) = (snapshots.kind(self.epoch), of_stamp(self.watermark));
             let mut cut = Cut::new(self.epoch, kind, watermark, now_ms);
+            let before = reach("freeze-before");
             self.logic.freeze(&mut cut);
-            if let Some(error) = cut.take_failure() {
+            let reached = before.and_then(|()| reach("freeze-after"));
+            if let Some(error) = cut.take_failure().or(reached.err()) {
                 self.fail(error);
                 return false;
             }

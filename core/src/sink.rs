@@ -18,7 +18,7 @@
 //!
 //! **Sources**: Flink's Sink V2 (`SinkWriter`, `CommittingSinkWriter`, `Committer`).
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::record::{Batch, Data};
 use crate::time::Epoch;
 
@@ -66,6 +66,21 @@ pub trait Sink<T: Data>: Send + 'static {
     /// When something could not be committed.
     fn recover(&self, _attempt: u64, _committed: &[String]) -> Result<()> {
         Ok(())
+    }
+
+    /// Takes back what became visible with checkpoints after this one, of attempts before this one:
+    /// the job goes on from it, as those after it are damaged, and makes their results once more.
+    /// Called after [`recover`](Self::recover). A sink that cannot take results back says so, and
+    /// the job does not begin.
+    ///
+    /// # Errors
+    /// When something could not be taken back.
+    fn undo(&self, _attempt: u64, after: Epoch) -> Result<()> {
+        Err(Error::state(format!(
+            "this sink cannot take back what was committed after checkpoint {}, of which no \
+             undamaged checkpoint is left",
+            after.0
+        )))
     }
 }
 

@@ -4,6 +4,8 @@
 //! those in use decoded. Each operator of each worker has a store of its own, and each of its states
 //! a family of entries in it, because operators cut at different instants.
 
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
 use crate::error::{Error, Result};
 
 /// Why an operator has lost what it remembered.
@@ -38,6 +40,43 @@ pub trait Stores: Send + Sync {
     /// Returns the bytes of decoded values that each table may keep in memory now: its share of
     /// what all tables of the process may keep.
     fn cache_bytes(&self) -> usize;
+}
+
+/// Stores that are opened when the first operator asks for one: a process that only supervises
+/// another one has options, too, and needs no stores.
+pub struct LazyStores<F> {
+    open: F,
+    opening: Mutex<()>,
+    opened: OnceLock<Arc<dyn Stores>>,
+}
+
+impl<F: Fn() -> Result<Arc<dyn Stores>>> LazyStores<F> {
+    /// - `open`: opens the stores.
+    pub fn new(open: F) -> Self {
+        LazyStores { open, opening: Mutex::new(()), opened: OnceLock::new() }
+    }
+}
+
+impl<F> Stores for LazyStores<F>
+where
+    F: Fn() -> Result<Arc<dyn Stores>> + Send + Sync,
+{
+    fn open(&self, uid: &str, worker: usize) -> Result<Box<dyn Store>> {
+        let opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        let stores = match self.opened.get() {
+            Some(stores) => Arc::clone(stores),
+            None => {
+                let stores = (self.open)()?;
+                Arc::clone(self.opened.get_or_init(|| stores))
+            }
+        };
+        drop(opening);
+        stores.open(uid, worker)
+    }
+
+    fn cache_bytes(&self) -> usize {
+        self.opened.get().map_or(0, |stores| stores.cache_bytes())
+    }
 }
 
 /// Sorted entries of bytes.
@@ -103,4 +142,39 @@ pub trait FrozenStore: Send {
     /// # Errors
     /// When the store cannot be read.
     fn scan(&self, family: Family, prefix: &[u8], visit: Visit<'_>) -> Result<()>;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// Stores that can only be opened.
+    struct Unusable;
+
+    impl Stores for Unusable {
+        fn open(&self, _: &str, _: usize) -> Result<Box<dyn Store>> {
+            Err(Error::program("unusable"))
+        }
+
+        fn cache_bytes(&self) -> usize {
+            7
+        }
+    }
+
+    #[test]
+    fn stores_are_opened_once_and_only_when_they_are_used() {
+        let opened = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&opened);
+        let lazy = LazyStores::new(move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+            Ok(Arc::new(Unusable) as Arc<dyn Stores>)
+        });
+        assert_eq!((lazy.cache_bytes(), opened.load(Ordering::SeqCst)), (0, 0));
+        for _ in 0..2 {
+            assert!(lazy.open("uid", 0).is_err_and(|error| error.sentence() == "unusable"));
+        }
+        assert_eq!((lazy.cache_bytes(), opened.load(Ordering::SeqCst)), (7, 1));
+    }
 }

@@ -148,7 +148,9 @@ fn step_to_the_end(worker: &mut Worker, job: &Arc<Job>) {
     }
 }
 
-fn message_of(panic: &(dyn std::any::Any + Send)) -> String {
+/// Returns the message of a panic.
+#[must_use]
+pub fn message_of(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("(no message)")

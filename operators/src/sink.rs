@@ -6,6 +6,7 @@ use std::sync::Arc;
 use highwater_core::context::Context;
 use highwater_core::cut::Cut;
 use highwater_core::error::Result;
+use highwater_core::failpoint::reach;
 use highwater_core::job::Job;
 use highwater_core::metrics::Role;
 use highwater_core::record::{Batch, Data};
@@ -59,7 +60,12 @@ fn open<T: Data>(env: &Env<'_>, uid: &str, sink: &impl Sink<T>) -> Result<Box<dy
     if let Some(snapshots) = &job.config().snapshots {
         let place = env.dataflow().place(uid).unwrap_or_default();
         job.shared("recovered sink", place, || {
-            sink.recover(snapshots.attempt(), &snapshots.committed(uid))
+            reach("recover-before")?;
+            sink.recover(snapshots.attempt(), &snapshots.committed(uid))?;
+            if let Some(after) = snapshots.undo_after() {
+                sink.undo(snapshots.attempt(), after)?;
+            }
+            reach("recover-after")
         })?;
         context.attempt = Some(snapshots.attempt());
         context.resumes = snapshots.resumes();
@@ -121,6 +127,10 @@ struct Discard;
 impl<T: Data> Sink<T> for Discard {
     fn open(&self, _: WriterContext) -> Result<Box<dyn Writer<T>>> {
         Ok(Box::new(Discard))
+    }
+
+    fn undo(&self, _: u64, _: Epoch) -> Result<()> {
+        Ok(())
     }
 }
 

@@ -1,7 +1,8 @@
 //! What can go wrong with a store.
 //!
-//! Failures of the disk become [`Error::Io`], which may be tried again; all others are errors of
-//! state. Either names the folder and what was being done in it.
+//! Failures of the disk become [`Error::Io`], which may be tried again; all others are errors of the
+//! state that a job works with, which it gets back when it starts again. Either names the folder and
+//! what was being done in it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -54,7 +55,7 @@ impl From<StoreError> for Error {
             {
                 Error::io(action, folder, io::Error::other(source))
             }
-            other => Error::state(other),
+            other => Error::scratch(other),
         }
     }
 }

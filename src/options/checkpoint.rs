@@ -1,5 +1,6 @@
 //! The options of checkpoints on the command line.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -7,6 +8,8 @@ use highwater_checkpoint::{CheckpointOptions, Restore};
 use highwater_core::error::{Error, Result};
 
 use super::duration;
+use crate::supervisor::RestartStrategy;
+use crate::supervisor::restart::Backoff;
 
 /// Checkpoints: where they are kept, how often they are taken, and what the job begins with.
 #[derive(Args, Clone, Debug)]
@@ -48,9 +51,46 @@ pub struct CheckpointArgs {
     /// Leave behind stored state of operators that the job does not have
     #[arg(long)]
     pub allow_non_restored_state: bool,
+
+    /// Take over the savepoint that --restore names: it is deleted when the first checkpoint after
+    /// it is complete
+    #[arg(long)]
+    pub claim: bool,
+
+    /// Start the job again when it fails: none, fixed-delay[:attempts=1,delay=1s],
+    /// failure-rate[:max=1,interval=1m,delay=1s] or
+    /// exponential[:initial=1s,max=1m,multiplier=1.5,jitter=0.1,reset=1h,attempts=N]
+    /// [default: exponential with --checkpoint-dir, else none]
+    #[arg(long, value_name = "STRATEGY")]
+    pub restart: Option<RestartStrategy>,
+
+    /// Listen at this socket for `highwater stop`, `savepoint` and `status`
+    /// [default: control in the folder of --checkpoint-dir]
+    #[arg(long, value_name = "PATH")]
+    pub control: Option<PathBuf>,
 }
 
 impl CheckpointArgs {
+    /// Returns whether and when the job is started again when it fails.
+    #[must_use]
+    pub fn restart(&self) -> RestartStrategy {
+        self.restart.unwrap_or(match self.checkpoint_dir {
+            Some(_) => RestartStrategy::Exponential(Backoff::default()),
+            None => RestartStrategy::None,
+        })
+    }
+
+    /// Returns where the job listens for requests, if it was told to.
+    ///
+    /// # Errors
+    /// When it takes no checkpoints.
+    pub fn control(&self) -> Result<Option<PathBuf>> {
+        match (&self.control, &self.checkpoint_dir) {
+            (Some(path), None) => Err(without("--control", &path.display().to_string())),
+            (path, _) => Ok(path.clone()),
+        }
+    }
+
     /// Returns the options of the checkpoints, `None` if the job takes none.
     ///
     /// # Errors
@@ -79,6 +119,7 @@ impl CheckpointArgs {
                 url => Restore::From(url.to_owned()),
             },
             allow_non_restored_state: self.allow_non_restored_state,
+            claim: self.claim,
             ..defaults
         };
         options.check()?;

@@ -18,7 +18,7 @@ use highwater_core::store::Stores;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::cached::{CachedTable, SharedStore};
+use crate::cached::{CachedTable, SharedStore, TableStore};
 use crate::descriptor::TableDescriptor;
 use crate::floors::Floors;
 use crate::heap::HeapTable;
@@ -65,7 +65,7 @@ pub struct Backend {
     groups: KeyGroups,
     range: KeyGroupRange,
     stores: Option<Arc<dyn Stores>>,
-    store: Option<SharedStore>,
+    store: Option<Rc<SharedStore>>,
     stored: Vec<Arc<EncodedState>>,
     /// Whether what the tables hold will be encoded, so that its types must show how.
     durable: bool,
@@ -147,7 +147,7 @@ impl Backend {
             None => None,
             Some(format) => {
                 let format = formats.into_iter().try_fold(format, |format, with| with(format));
-                Some(Arc::new(format.map_err(Error::state)?))
+                Some(Arc::new(format?))
             }
         };
         let rows = match (&self.stores, &format) {
@@ -155,9 +155,9 @@ impl Backend {
                 let (stores, format) = (Arc::clone(stores), Arc::clone(format));
                 let store = self.store(&stores)?;
                 let expiry_ms = expiry.and_then(|(ttl, _)| ttl.store_expiry_ms());
-                let family = store.borrow_mut().family(&name, expiry_ms)?;
+                let store = TableStore::new(&store, &name, expiry_ms)?;
                 let keys = (self.groups, self.range);
-                Rows::Cached(Box::new(CachedTable::new(keys, format, (store, family), stores)))
+                Rows::Cached(Box::new(CachedTable::new(keys, format, store, stores)))
             }
             _ => Rows::Heap(HeapTable::new(self.groups, self.range)),
         };
@@ -165,7 +165,7 @@ impl Backend {
         let mut filled = Filled::new(self.groups, self.range);
         for stored in self.stored.iter().filter(|stored| stored.state == name) {
             let mut floors = self.floors.borrow_mut();
-            table.restore(stored, &mut filled, &mut floors).map_err(Error::state)?;
+            table.restore(stored, &mut filled, &mut floors)?;
         }
         Ok(table)
     }
@@ -181,7 +181,7 @@ impl Backend {
         if !self.durable {
             return Ok(None);
         }
-        StateFormat::new(&self.uid, name, self.groups).map(Some).map_err(Error::state)
+        Ok(Some(StateFormat::new(&self.uid, name, self.groups)?))
     }
 
     /// Returns what is stored of a state.
@@ -193,11 +193,11 @@ impl Backend {
         self.worker
     }
 
-    fn store(&mut self, stores: &Arc<dyn Stores>) -> Result<SharedStore> {
+    fn store(&mut self, stores: &Arc<dyn Stores>) -> Result<Rc<SharedStore>> {
         if let Some(store) = &self.store {
             return Ok(Rc::clone(store));
         }
-        let store = Rc::new(RefCell::new(stores.open(&self.uid, self.worker)?));
+        let store = SharedStore::new(stores.open(&self.uid, self.worker)?);
         self.store = Some(Rc::clone(&store));
         Ok(store)
     }

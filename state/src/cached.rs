@@ -23,6 +23,7 @@
 //! When the store fails, what an operator remembers is lost, and the job ends with that error
 //! ([`store::lose`]).
 
+mod store;
 mod entries;
 mod evict;
 mod frozen;
@@ -32,24 +33,21 @@ mod walk;
 
 pub(crate) use frozen::FrozenCache;
 pub(crate) use space::CachedSpace;
+pub(crate) use store::{SharedStore, TableStore};
 pub(crate) use walk::StoreWalk;
 
-use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::cell::Cell;
 use std::sync::Arc;
 
 use hashbrown::HashTable;
-use highwater_core::error::{Error, Result};
+use highwater_core::error::{Error, ErrorKind, Result};
 use highwater_core::key::{Key, KeyGroupRange, KeyGroups, stable_hash};
-use highwater_core::store::{self, Family, FrozenStore, Store, Stores};
+use highwater_core::store::{Stores, lose};
 
 use crate::backend::{Hashed, Namespace, StateValue};
 use crate::format::FormatError;
 use crate::snapshot::StateFormat;
 use entries::{Written, prefix};
-
-/// A store that the tables of one operator share.
-pub(crate) type SharedStore = Rc<RefCell<Box<dyn Store>>>;
 
 /// What a table keeps of one key in memory.
 #[derive(Debug)]
@@ -84,8 +82,7 @@ pub(crate) struct CachedTable<K, N, V> {
     groups: KeyGroups,
     range: KeyGroupRange,
     format: Arc<StateFormat<N, K, V>>,
-    store: SharedStore,
-    family: Family,
+    store: TableStore,
     /// Sorted by namespace.
     spaces: Vec<(N, Space<K, V>)>,
     last: Cell<usize>,
@@ -97,15 +94,12 @@ pub(crate) struct CachedTable<K, N, V> {
     encoded: (u64, u64),
     /// The namespace whose cache is looked through next.
     evict_at: usize,
-    /// The frozen views in which writes to the store would still show: the second of two freezes may
-    /// be done before the first.
-    frozen: Vec<Box<dyn FrozenStore>>,
 }
 
 impl<K, N: std::fmt::Debug, V> std::fmt::Debug for CachedTable<K, N, V> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("CachedTable")
-            .field("family", &self.family)
+            .field("family", &self.store.family)
             .field("cached", &self.cached)
             .finish_non_exhaustive()
     }
@@ -114,15 +108,24 @@ impl<K, N: std::fmt::Debug, V> std::fmt::Debug for CachedTable<K, N, V> {
 /// Ends the job: the state of the operator cannot be read or written any more.
 #[cold]
 fn lost(error: Error) -> ! {
-    store::lose(error)
+    lose(error)
 }
 
+/// A store that fails once is not tried again: the job starts again from its last checkpoint.
 fn or_lost<T>(result: Result<T>) -> T {
-    result.unwrap_or_else(|error| lost(error))
+    result.unwrap_or_else(|error| match error.kind() {
+        ErrorKind::Retry => lost(Error::scratch(error)),
+        _ => lost(error),
+    })
 }
 
-fn or_corrupt<T>(result: std::result::Result<T, FormatError>) -> T {
-    result.unwrap_or_else(|error| lost(Error::state(error)))
+/// Reads or writes values as a store holds them: what is damaged there is not lost for ever, since
+/// the job starts again from its last checkpoint.
+fn or_damaged<T>(result: std::result::Result<T, FormatError>) -> T {
+    result.unwrap_or_else(|error| match error.kind() {
+        ErrorKind::Corrupt => lost(Error::scratch(error)),
+        _ => lost(error.into()),
+    })
 }
 
 impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
@@ -130,7 +133,7 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
     pub(crate) fn new(
         (groups, range): (KeyGroups, KeyGroupRange),
         format: Arc<StateFormat<N, K, V>>,
-        (store, family): (SharedStore, Family),
+        store: TableStore,
         stores: Arc<dyn Stores>,
     ) -> Self {
         CachedTable {
@@ -138,14 +141,12 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
             range,
             format,
             store,
-            family,
             spaces: Vec::new(),
             last: Cell::new(0),
             stores,
             cached: 0,
             encoded: (0, 0),
             evict_at: 0,
-            frozen: Vec::new(),
         }
     }
 
@@ -166,7 +167,7 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
 
     fn open(&mut self, namespace: &N) -> usize {
         self.find(namespace).unwrap_or_else(|place| {
-            let name = or_corrupt(self.format.namespace_bytes(namespace));
+            let name = or_damaged(self.format.namespace_bytes(namespace));
             let space = Space {
                 name,
                 cache: HashTable::new(),
@@ -183,13 +184,13 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
 
     fn stored_key(&self, space: &Space<K, V>, key: Hashed<'_, K>) -> Vec<u8> {
         let mut bytes = prefix(self.groups.of_hash(key.hash), &space.name);
-        or_corrupt(self.format.key_bytes(key.key, &mut bytes));
+        or_damaged(self.format.key_bytes(key.key, &mut bytes));
         bytes
     }
 
     fn decode(&mut self, bytes: &[u8]) -> V {
         self.encoded = (self.encoded.0 + bytes.len() as u64, self.encoded.1 + 1);
-        or_corrupt(self.format.value_from(bytes))
+        or_damaged(self.format.value_from(bytes))
     }
 
     /// Makes sure that the cache knows a key.
@@ -202,8 +203,7 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
         let space = &self.spaces[place].1;
         let found = if space.stored {
             let stored = self.stored_key(space, key);
-            let read = self.store.borrow().get_many(self.family, &[&stored]);
-            or_lost(read).pop().flatten()
+            or_lost(self.store.get_many(&[&stored])).pop().flatten()
         } else {
             None
         };
@@ -315,20 +315,20 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
         self.spaces.iter().map(|(_, space)| space.count).sum()
     }
 
-    /// Freezes all values: writes what has changed, and takes a view of the store.
+    /// Freezes all values: writes what has changed, for the view of the store that the operator takes
+    /// when all its tables are frozen.
     pub(crate) fn freeze(&mut self, floor: i64, name: &str) -> Result<FrozenCache<K, N, V>> {
         for place in 0..self.spaces.len() {
             self.flush(place);
         }
-        let view = self.store.borrow_mut().freeze()?;
-        self.frozen.push(view.share());
         Ok(FrozenCache {
             name: name.to_owned(),
             format: Arc::clone(&self.format),
-            family: self.family,
-            range: self.range,
+            family: self.store.family,
+            keys: (self.groups, self.range),
             floor,
-            view,
+            view: self.store.freeze()?,
+            entries: self.size(),
             expired: None,
         })
     }

@@ -41,8 +41,8 @@ pub(crate) mod bytes;
 pub mod codec;
 pub mod error;
 mod evolve;
-mod input;
-mod walk;
+pub(crate) mod input;
+pub(crate) mod walk;
 
 pub mod header;
 pub mod block;

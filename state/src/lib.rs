@@ -41,6 +41,7 @@ pub mod operator;
 pub mod snapshot;
 pub mod schema;
 pub mod format;
+pub mod untyped;
 
 #[cfg(feature = "abomonation")]
 pub mod codec;

@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use highwater_core::cut::{Cut, EncodedState, FrozenState};
-use highwater_core::error::{Error, Result};
+use highwater_core::error::Result;
 use highwater_core::key::{KeyGroups, stable_hash};
 use serde::de::DeserializeOwned;
 
@@ -110,13 +110,13 @@ impl<V: StateValue> Whole<V> {
             None => None,
             Some(format) => {
                 let migrated = migrations.into_iter().try_fold(format, |format, step| step(format));
-                Some(Arc::new(migrated.map_err(Error::state)?))
+                Some(Arc::new(migrated?))
             }
         };
         let mut stored = Vec::new();
         if let Some(format) = &format {
             for part in backend.stored(name) {
-                stored.extend(read(format, groups, &part.part).map_err(Error::state)?);
+                stored.extend(read(format, groups, &part.part)?);
             }
         }
         Ok(Whole { name: name.to_owned(), groups, format, value: Arc::new(join(stored)) })
@@ -172,8 +172,8 @@ impl<V: StateValue> FrozenState for FrozenWhole<V> {
         let group = self.groups.of_hash(stable_hash(&()));
         let all = KeyGroups::new(self.groups.count(), 1).range(0);
         let entries = self.value.iter().map(|value| (&(), &(), &**value));
-        let block = self.format.block(group, self.floor, entries).map_err(Error::state)?;
-        let part = self.format.part(all, vec![block]).map_err(Error::state)?;
+        let block = self.format.block(group, self.floor, entries)?;
+        let part = self.format.part(all, vec![block])?;
         Ok(EncodedState { state: self.name, part, slots: None })
     }
 }

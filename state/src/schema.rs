@@ -207,7 +207,7 @@ impl Schema {
         compatible::check(self, reader)
     }
 
-    fn from_nodes(nodes: Vec<Node>) -> Self {
+    pub(crate) fn from_nodes(nodes: Vec<Node>) -> Self {
         let lax = nodes.contains(&Node::Leaf(Leaf::Char));
         let mut schema = Schema { nodes, fingerprint: 0, unbounded: false, lax };
         schema.fingerprint = xxh3_64(&schema.to_bytes());
@@ -218,6 +218,11 @@ impl Schema {
     /// Writes the schema as it is stored.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         wire::write(&self.nodes)
+    }
+
+    /// Returns all nodes, in the order of their ids.
+    pub(crate) fn nodes(&self) -> &[Node] {
+        &self.nodes
     }
 
     pub(crate) fn root(&self) -> &Node {

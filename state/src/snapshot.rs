@@ -22,12 +22,16 @@
 //!
 //! **Sources**: Flink's schema evolution and canonical savepoints (semantics.md sections 2 and 3).
 
+mod encoders;
+mod marks;
 mod pieces;
 mod reader;
 mod slots;
 
+pub(crate) use encoders::encode;
+pub(crate) use marks::Marks;
 pub use reader::{GroupReader, StateReader};
-pub(crate) use slots::Slots;
+pub(crate) use slots::{Slot, Slots, each_slot, slots_name};
 
 use std::fmt;
 use std::marker::PhantomData;

@@ -15,7 +15,7 @@ mod restore;
 use std::sync::Arc;
 
 use highwater_core::cut::{Cut, EncodedState, FrozenState};
-use highwater_core::error::{Error, Result};
+use highwater_core::error::Result;
 use highwater_core::key::Key;
 use highwater_core::store;
 
@@ -298,7 +298,7 @@ impl<K: Key, N: Namespace, V: StateValue> FrozenState for FrozenHeap<K, N, V> {
         let keep = |value: &V| {
             expired.as_ref().is_none_or(|(limit, used)| !limit.has_expired(used(value)))
         };
-        let (part, slots) = table.encode(&format, delta, floor, &keep).map_err(Error::state)?;
+        let (part, slots) = table.encode(&format, delta, floor, &keep)?;
         Ok(EncodedState { state: name, part, slots })
     }
 }

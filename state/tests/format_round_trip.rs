@@ -7,12 +7,15 @@
 
 use std::collections::BTreeMap;
 
+use highwater_core::cut::EncodedState;
 use highwater_core::key::KeyGroups;
 use highwater_state::format::{FormatError, PartReader};
+use highwater_state::untyped::{JsonEntry, UntypedState};
 use highwater_state::{Migration, StateFormat};
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
+use serde_json::json;
 
 mod support;
 use support::*;
@@ -73,6 +76,35 @@ proptest! {
             prop_assert_eq!(&entries[&key], &Session { id, name, score, lines, last });
             prop_assert_eq!(more, None);
         }
+    }
+
+    /// What is shown of a part is what its types say of themselves.
+    #[test]
+    fn the_reader_without_types_agrees_with_the_one_with_types(entries in sessions()) {
+        let bytes = write(&format(), &entries);
+        let stored = [EncodedState { state: "sessions".into(), part: bytes, slots: None }];
+        let state = UntypedState::open(&stored).unwrap();
+        let mut shown = BTreeMap::new();
+        for group in state.groups() {
+            let group = group.unwrap();
+            prop_assert_eq!(group.floor, 1_000 + i64::from(group.group.0));
+            for entry in group.json(&state.header().schemas) {
+                let JsonEntry { namespace, key, value } = entry.unwrap();
+                prop_assert_eq!(group_of(&key.as_str().unwrap().to_owned()), group.group);
+                shown.insert((namespace.to_string(), key.to_string()), value);
+            }
+        }
+        let expected = entries.iter().map(|((namespace, key), session)| {
+            let mut value = serde_json::to_value(Session { last: None, ..session.clone() }).unwrap();
+            value["last"] = match &session.last {
+                Some(Event::Closed(large)) if u64::try_from(*large).is_err() => {
+                    json!({ "Closed": large.to_string() })
+                }
+                last => json!(last),
+            };
+            ((json!(namespace).to_string(), json!(key).to_string()), value)
+        });
+        prop_assert_eq!(shown, expected.collect::<BTreeMap<_, _>>());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! ```text
 //! demo          the flights of a year, their table and their picture
 //! test          everything a change must pass
+//! crash         jobs stopped at every step of the checkpoint protocol, twenty seeds each
 //! lint          format, clippy, documentation
 //! bench [NAME]  the benchmarks, or some of them
 //! paper [NAME]  the experiment of a paper; without a name the list of them
@@ -55,6 +56,15 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
         rest: Vec<String>,
     },
+    /// Stop jobs at every step of the checkpoint protocol, in every way, and compare their results.
+    Crash {
+        /// How many seeds for each step and way.
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        seeds: u32,
+        /// Only the failpoints whose names begin so, such as `log` or `commit-before`.
+        #[arg(value_name = "POINT")]
+        point: Option<String>,
+    },
     /// Check the format, clippy and the documentation, without mercy for warnings.
     Lint,
     /// Run benchmarks.
@@ -79,6 +89,7 @@ fn main() -> ExitCode {
         Command::Demo => demo::run(),
         Command::Test { rocksdb: true, rest } => test_rocksdb(&rest),
         Command::Test { rocksdb: false, rest } => test(&rest),
+        Command::Crash { seeds, point } => crash(seeds, point.as_deref()),
         Command::Lint => lint(),
         Command::Bench { names } => bench(&names),
         Command::Paper { name: None, .. } => paper::list(),
@@ -110,6 +121,15 @@ fn test_rocksdb(rest: &[String]) -> Result<(), Error> {
     Step::cargo("test").args(["-p", "highwater-rocksdb"]).args(rest).run()?;
     let tests = ["--features", "rocksdb", "--test", "nexmark", "--test", "conformance"];
     Step::cargo("test").args(tests).args(rest).run()
+}
+
+/// Runs the crash matrix: the reduced form of it is one of the tests.
+fn crash(seeds: u32, point: Option<&str>) -> Result<(), Error> {
+    system::provide(&[system::C_COMPILER])?;
+    Step::cargo("build").args(["--example", "nexmark"]).run()?;
+    let step = Step::cargo("test").args(["--test", "crash", "--", "--nocapture"]);
+    let step = step.env("HIGHWATER_CRASH_SEEDS", &seeds.to_string());
+    step.env("HIGHWATER_CRASH_POINT", point.unwrap_or_default()).run()
 }
 
 fn lint() -> Result<(), Error> {

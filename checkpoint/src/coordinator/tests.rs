@@ -295,3 +295,26 @@ fn a_job_that_is_drained_fires_everything_before_its_savepoint() {
     assert_eq!(played.complete(1, false), ["collect", "export there"]);
     assert_eq!(played.tell(Event::Exported(Ok(()))), ["answer Ok(Epoch(1))", "release"]);
 }
+
+#[test]
+fn the_status_tells_what_became_of_checkpoints_and_how_long_they_took() {
+    let mut played = Played::new(|options| options.tolerable_failures = 1);
+    played.wait(INTERVAL);
+    let status = played.coordinator.status();
+    assert_eq!((status.attempt, status.epoch, status.in_progress), (1, 2, 1));
+    played.wait(Duration::from_millis(40));
+    played.complete(1, false);
+    let status = played.coordinator.status();
+    let newest =
+        CompletedCheckpoint { checkpoint: 1, triggered_ms: -40, duration_ms: 40, bytes: 8 };
+    assert_eq!((status.in_progress, status.checkpoints.completed), (0, 1));
+    assert_eq!(status.checkpoints.newest, [newest]);
+
+    played.wait(INTERVAL);
+    played.answer("sink", 2, Err("disk full".to_owned()), None);
+    let checkpoints = played.coordinator.status().checkpoints;
+    assert_eq!((checkpoints.completed, checkpoints.failed), (1, 1));
+    let failed = &checkpoints.failures[0];
+    assert_eq!(failed.checkpoint, 2);
+    assert!(failed.why.contains("disk full"), "{}", failed.why);
+}

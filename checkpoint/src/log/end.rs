@@ -14,10 +14,10 @@
 //! the width up to which such multiples stay. A slot that is not kept for an end is not kept for any
 //! later end, so that a reader who knows an older end never deletes what a newer one needs.
 //!
-//! **Cost**: five questions when the listing is up to date; 64 kept slots for each factor of 64.
+//! **Cost**: ten questions when the listing is up to date; 64 kept slots for each factor of 64.
 
 use crate::error::StorageError;
-use crate::log::slot::{slot_of, slot_path};
+use crate::log::slot::{copy_path, slot_of, slot_path};
 use crate::storage::Storage;
 
 /// How many slots before the end are all kept.
@@ -54,19 +54,24 @@ pub(crate) async fn find_end(
     let mut end = match listed {
         Some(listed) => listed,
         // The first slot is a fence, and stays.
-        None if storage.exists(&slot_path(0)).await? => 0,
+        None if is_taken(storage, 0).await? => 0,
         None => return Ok(None),
     };
     for level in (0..LEVELS).rev() {
         let step = SPAN.pow(level);
         while let Some(next) = (end / step + 1).checked_mul(step) {
-            if !storage.exists(&slot_path(next)).await? {
+            if !is_taken(storage, next).await? {
                 break;
             }
             end = next;
         }
     }
     Ok(Some(end))
+}
+
+/// Returns whether either object of a slot is there, so that losing one does not hide the rest.
+async fn is_taken(storage: &Storage, slot: u64) -> Result<bool, StorageError> {
+    Ok(storage.exists(&copy_path(slot)).await? || storage.exists(&slot_path(slot)).await?)
 }
 
 #[cfg(test)]

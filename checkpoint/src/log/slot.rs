@@ -190,12 +190,13 @@ pub(crate) async fn claim(storage: &Storage, entry: &Entry) -> Result<Claim, Cla
     let path = slot_path(entry.slot);
     let object = seal(&path, Kind::Slot, entry).map_err(ClaimError::Not)?;
     let made = storage.create(&path, object.clone()).await;
+    let mut whole = true;
     if !matches!(made, Ok(true)) {
         match see(storage, &path, entry.slot).await.map_err(ClaimError::Unknown)? {
             Seen::Whole(found) if found != *entry => return Ok(Claim::Theirs(found)),
             Seen::Whole(_) => {}
             // It may be ours or theirs: the copy decides.
-            Seen::Damaged(_) => {}
+            Seen::Damaged(_) => whole = false,
             Seen::Missing => {
                 return Err(match made {
                     Err(error) if error.is_determinate() => ClaimError::Not(error),
@@ -214,6 +215,8 @@ pub(crate) async fn claim(storage: &Storage, entry: &Entry) -> Result<Claim, Cla
     match see(storage, &path, entry.slot).await.map_err(ClaimError::Unknown)? {
         Seen::Whole(found) if found == *entry => Ok(Claim::Ours),
         Seen::Whole(found) => Ok(Claim::Theirs(found)),
+        // Our entry is whole in its slot: so everybody reads it.
+        Seen::Damaged(_) if whole => Ok(Claim::Ours),
         Seen::Damaged(error) => Ok(Claim::Unknown(error)),
         Seen::Missing => {
             Err(ClaimError::Unknown(made.err().unwrap_or(StorageError::Missing { path })))

@@ -19,7 +19,9 @@ use serde::de::DeserializeOwned;
 
 use highwater_core::record::Data;
 
-pub use self::sink::CsvSink;
+use crate::part_file::PartSink;
+
+pub use self::sink::{CsvFormat, CsvSink};
 pub use self::source::{CsvReader, CsvSource};
 
 /// CSV files, as input with [`at`](CsvFiles::at) and as output with [`to`](CsvFiles::to).
@@ -75,7 +77,7 @@ impl<T: Data + DeserializeOwned> CsvFiles<T> {
 impl CsvFiles {
     /// Makes a sink that writes `part-*.csv` into the folder `dir`, one file a worker.
     pub fn to(dir: impl Into<PathBuf>) -> CsvSink {
-        CsvSink::new(dir.into())
+        PartSink::new(dir, CsvFormat::default())
     }
 }
 

@@ -1,16 +1,15 @@
 //! JSON Lines: one JSON value a line, read and written with serde.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::marker::PhantomData;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use highwater_core::error::Result;
 use highwater_core::record::{Batch, Data, Record};
-use highwater_core::sink::{Sink, Writer, WriterContext};
 use highwater_core::source::{Boundedness, Poll, Reader, Source};
 use highwater_core::time::NO_EVENT_TIME;
 
@@ -18,10 +17,8 @@ use crate::file::{self, FileSplit};
 use crate::format::Malformed;
 use crate::lines::Lines;
 use crate::offset::FileOffset;
-use crate::part_file::{PartFiles, RowError, RowFormat};
-
-/// How many bytes are collected before they are written to the file.
-const BUFFER_BYTES: usize = 64 * 1024;
+use crate::part_file::{PartBytes, PartSink, RowError, RowFormat};
+use crate::watch::Watch;
 
 /// JSON Lines files, as input with [`at`](JsonLines::at) and as output with [`to`](JsonLines::to).
 ///
@@ -65,7 +62,7 @@ impl<T: Data + DeserializeOwned> JsonLines<T> {
 impl JsonLines {
     /// Makes a sink that writes `part-*.jsonl` into the folder `dir`, one file a worker.
     pub fn to(dir: impl Into<PathBuf>) -> JsonSink {
-        JsonSink { files: PartFiles::new(dir) }
+        JsonSink::new(dir, JsonFormat)
     }
 }
 
@@ -73,6 +70,18 @@ impl JsonLines {
 pub struct JsonSource<T> {
     path: PathBuf,
     item: PhantomData<fn() -> T>,
+}
+
+impl<T> JsonSource<T> {
+    /// Reads the files of the folder as they appear in it, instead of those that are there now.
+    ///
+    /// - `interval`: how long to wait before the folder is listed again.
+    ///
+    /// What whoever writes the files must do is said in [`watch`](crate::watch).
+    #[must_use]
+    pub fn watch(self, interval: Duration) -> Watch<Self> {
+        Watch::new(self.path.clone(), interval, self)
+    }
 }
 
 impl<T> Clone for JsonSource<T> {
@@ -141,47 +150,21 @@ fn malformed(error: &serde_json::Error) -> Malformed {
 }
 
 /// Writes JSON Lines; made by [`JsonLines::to`].
-///
-/// What is visible when, and what is refused, is said in [`part_file`](crate::part_file).
-#[derive(Clone, Debug)]
-pub struct JsonSink {
-    files: PartFiles,
-}
-
-impl JsonSink {
-    /// Sets how the names of the files begin, instead of `part`.
-    #[must_use]
-    pub fn named(mut self, prefix: impl Into<String>) -> Self {
-        self.files.prefix = prefix.into();
-        self
-    }
-
-    /// Sets whether results that are already in the folder may be replaced.
-    #[must_use]
-    pub fn overwrite(mut self, overwrite: bool) -> Self {
-        self.files.overwrite = overwrite;
-        self
-    }
-}
-
-impl<T: Data + Serialize> Sink<T> for JsonSink {
-    fn open(&self, context: WriterContext) -> Result<Box<dyn Writer<T>>> {
-        Ok(Box::new(self.files.open(JsonFormat, context)?))
-    }
-}
+pub type JsonSink = PartSink<JsonFormat>;
 
 /// One JSON value a line.
-struct JsonFormat;
+#[derive(Clone, Copy, Debug)]
+pub struct JsonFormat;
 
-impl RowFormat for JsonFormat {
-    type Encoder = BufWriter<File>;
+impl<T: Serialize> RowFormat<T> for JsonFormat {
+    type Encoder = BufWriter<PartBytes>;
     const EXTENSION: &'static str = "jsonl";
 
-    fn start(&self, file: File) -> Self::Encoder {
-        BufWriter::with_capacity(BUFFER_BYTES, file)
+    fn start(&self, bytes: PartBytes, buffer_bytes: usize) -> Result<Self::Encoder, RowError> {
+        Ok(BufWriter::with_capacity(buffer_bytes, bytes))
     }
 
-    fn encode<T: Serialize>(encoder: &mut Self::Encoder, row: &T) -> Result<(), RowError> {
+    fn encode(encoder: &mut Self::Encoder, row: &T) -> Result<(), RowError> {
         serde_json::to_writer(&mut *encoder, row).map_err(|error| match error.is_io() {
             true => RowError::Io(error.into()),
             false => RowError::Row(error.into()),
@@ -189,14 +172,20 @@ impl RowFormat for JsonFormat {
         encoder.write_all(b"\n").map_err(RowError::Io)
     }
 
-    fn finish(encoder: Self::Encoder) -> io::Result<File> {
-        encoder.into_inner().map_err(io::IntoInnerError::into_error)
+    fn len(encoder: &Self::Encoder) -> u64 {
+        encoder.get_ref().written() + encoder.buffer().len() as u64
+    }
+
+    fn finish(encoder: Self::Encoder) -> Result<PartBytes, RowError> {
+        encoder.into_inner().map_err(|error| RowError::Io(error.into_error()))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use serde::Deserialize;
+
+    use highwater_core::sink::{Sink, WriterContext};
 
     use super::*;
     use crate::file::tests::gzip;

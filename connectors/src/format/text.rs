@@ -1,6 +1,7 @@
 //! Text files, a record for each line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use highwater_core::error::Result;
 use highwater_core::record::{Batch, Record};
@@ -10,6 +11,7 @@ use highwater_core::time::NO_EVENT_TIME;
 use crate::file::{self, FileSplit};
 use crate::lines::Lines;
 use crate::offset::FileOffset;
+use crate::watch::Watch;
 
 /// Text files, plain or compressed.
 ///
@@ -41,6 +43,16 @@ impl TextFiles {
     /// Makes a source of the lines of a file, or of all the files in a folder.
     pub fn at(path: impl Into<PathBuf>) -> Self {
         TextFiles { path: path.into() }
+    }
+
+    /// Reads the files of the folder as they appear in it, instead of those that are there now.
+    ///
+    /// - `interval`: how long to wait before the folder is listed again.
+    ///
+    /// What whoever writes the files must do is said in [`watch`](crate::watch).
+    #[must_use]
+    pub fn watch(self, interval: Duration) -> Watch<Self> {
+        Watch::new(self.path.clone(), interval, self)
     }
 }
 
@@ -107,8 +119,8 @@ mod tests {
     #[test]
     fn lines_lose_their_ends_and_nothing_else() {
         assert_eq!(
-            read("\u{feff}a\r\n\n b \r\r\nlast".as_bytes()).unwrap(),
-            ["a", "", " b \r", "last"]
+            read("\u{feff}a\r\n\n b \r\r\n\u{feff}\nlast".as_bytes()).unwrap(),
+            ["a", "", " b \r", "\u{feff}", "last"]
         );
         assert!(read(b"").unwrap().is_empty());
     }

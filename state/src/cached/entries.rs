@@ -2,7 +2,7 @@
 
 use highwater_core::key::{Key, KeyGroup, KeyGroups, stable_hash};
 
-use super::or_corrupt;
+use super::or_damaged;
 use crate::backend::{Namespace, StateValue};
 use crate::snapshot::StateFormat;
 
@@ -45,10 +45,10 @@ impl Written {
     ) {
         let group = groups.of_hash(stable_hash(key));
         self.bytes.extend_from_slice(&prefix(group, name));
-        or_corrupt(format.key_bytes(key, &mut self.bytes));
+        or_damaged(format.key_bytes(key, &mut self.bytes));
         let key_end = self.bytes.len();
         let value_end = value.map(|value| {
-            or_corrupt(format.value_bytes(value, &mut self.bytes));
+            or_damaged(format.value_bytes(value, &mut self.bytes));
             self.value_bytes += (self.bytes.len() - key_end) as u64;
             self.bytes.len()
         });

@@ -20,7 +20,7 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
     /// Evicts values that are not in use if there are too many, about an eighth of them.
     pub(super) fn make_room(&mut self) {
         let room = (self.stores.cache_bytes() / self.entry_bytes()).max(64);
-        if self.cached < room || !self.may_write() {
+        if self.cached < room || !self.store.may_write() {
             return;
         }
         let mut looked = 0;
@@ -31,12 +31,6 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
             self.evict_at += 1;
             looked += 1;
         }
-    }
-
-    /// Returns whether the store may be written: what was frozen would not show it.
-    pub(super) fn may_write(&mut self) -> bool {
-        self.frozen.retain(|frozen| !frozen.is_apart());
-        self.frozen.is_empty()
     }
 
     /// Writes the changed values of a namespace that have not been used lately, and forgets those
@@ -86,13 +80,9 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
         if written.len() == 0 {
             return;
         }
-        while !self.may_write() {
-            std::thread::yield_now();
-        }
         self.encoded.0 += written.value_bytes;
         self.encoded.1 += written.len() as u64;
         self.spaces[place].1.stored = true;
-        let family = self.family;
-        or_lost(self.store.borrow_mut().write(family, &mut written.entries()));
+        or_lost(self.store.write(written.entries()));
     }
 }

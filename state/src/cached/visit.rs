@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use highwater_core::key::{Key, KeyGroup, stable_hash};
 
-use super::entries::prefix;
-use super::{CachedTable, Entry, or_corrupt, or_lost};
+use super::entries::{Written, prefix};
+use super::{CachedTable, Entry, or_damaged, or_lost};
 use crate::backend::{Namespace, StateValue};
+
+/// How many keys are removed from a store by one write.
+const REMOVED_AT_ONCE: usize = 1024;
 
 impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
     /// Reads the entries of a key group of a namespace, with their stored keys.
@@ -20,12 +23,12 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
             let key = stored.get(prefix.len()..).unwrap_or_default();
             found.push((
                 stored.to_vec(),
-                or_corrupt(format.key_from(key)),
-                or_corrupt(format.value_from(value)),
+                or_damaged(format.key_from(key)),
+                or_damaged(format.value_from(value)),
             ));
             true
         };
-        or_lost(self.store.borrow().scan(self.family, &prefix, None, &mut visit));
+        or_lost(self.store.scan(&prefix, None, &mut visit));
         found
     }
 
@@ -86,11 +89,8 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
             if found.is_empty() {
                 continue;
             }
-            while !self.may_write() {
-                std::thread::yield_now();
-            }
-            let mut gone = found.iter().map(|(stored, _, _)| (stored.as_slice(), None));
-            or_lost(self.store.borrow_mut().write(self.family, &mut gone));
+            let gone = found.iter().map(|(stored, _, _)| (stored.as_slice(), None));
+            or_lost(self.store.write(gone));
             let space = &mut self.spaces[place].1;
             space.count = space.count.saturating_sub(found.len());
             for (_, key, value) in found {
@@ -110,6 +110,29 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
             self.cached -= space.cache.len();
         }
         more
+    }
+
+    /// Removes keys that a visit has just seen: the store need not be asked for them.
+    pub(crate) fn remove_seen(&mut self, namespace: &N, keys: &[K]) {
+        let Ok(place) = self.find(namespace) else { return };
+        let (format, groups) = (Arc::clone(&self.format), self.groups);
+        for keys in keys.chunks(REMOVED_AT_ONCE) {
+            let mut written = Written::default();
+            let space = &mut self.spaces[place].1;
+            for key in keys {
+                let same = |entry: &Entry<K, V>| entry.key == *key;
+                if let Ok(entry) = space.cache.find_entry(stable_hash(key), same) {
+                    let (entry, _) = entry.remove();
+                    space.changed -= usize::from(entry.changed);
+                    self.cached -= 1;
+                }
+                if space.stored {
+                    written.add(&format, groups, &space.name, (key, None));
+                }
+            }
+            space.count = space.count.saturating_sub(keys.len());
+            self.write(place, written);
+        }
     }
 
     pub(crate) fn clear(&mut self, namespace: &N) {

@@ -6,7 +6,7 @@
 use highwater_core::key::Key;
 
 use super::entries::divide;
-use super::{CachedTable, or_corrupt, or_lost};
+use super::{CachedTable, or_damaged, or_lost};
 use crate::backend::{Namespace, StateValue};
 use crate::expiring::Limit;
 use crate::ttl::used_in;
@@ -40,14 +40,14 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
             if used_in(value).is_some_and(|used| limit.has_expired(used))
                 && let Some((_, key)) = divide(stored)
             {
-                expired.push(or_corrupt(self.format.key_from(key)));
+                expired.push(or_damaged(self.format.key_from(key)));
             }
             found += 1;
             let more = found < entries * ACCESSES_PER_SCAN;
             at.after = (!more).then(|| stored.to_vec());
             more
         };
-        or_lost(self.store.borrow().scan(self.family, &[], after.as_deref(), &mut visit));
+        or_lost(self.store.scan(&[], after.as_deref(), &mut visit));
         expired
     }
 }

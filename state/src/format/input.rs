@@ -12,31 +12,31 @@ use crate::format::codec::CodecError;
 use crate::schema::{Id, Schema};
 
 /// How deep a value may be nested.
-pub(super) const NESTING_MAX: usize = 1024;
+pub(crate) const NESTING_MAX: usize = 1024;
 /// How many elements there may be that take no bytes.
 const EMPTY_MAX: u64 = 1 << 24;
 
 /// The bytes of one value.
-pub(super) struct Input<'de> {
+pub(crate) struct Input<'de> {
     bytes: &'de [u8],
     at: usize,
 }
 
 impl<'de> Input<'de> {
-    pub(super) fn new(bytes: &'de [u8]) -> Self {
+    pub(crate) fn new(bytes: &'de [u8]) -> Self {
         Input { bytes, at: 0 }
     }
 
     /// Returns how many bytes are left.
-    pub(super) fn left(&self) -> usize {
+    pub(crate) fn left(&self) -> usize {
         self.bytes.len() - self.at
     }
 
-    pub(super) fn malformed(&self, what: &'static str) -> CodecError {
+    pub(crate) fn malformed(&self, what: &'static str) -> CodecError {
         CodecError::Malformed { at: self.at, what }
     }
 
-    pub(super) fn take(&mut self, length: u64) -> Result<&'de [u8], CodecError> {
+    pub(crate) fn take(&mut self, length: u64) -> Result<&'de [u8], CodecError> {
         let (at, all) = (self.at, self.bytes);
         let end = usize::try_from(length).ok().and_then(|length| at.checked_add(length));
         let taken = end.and_then(|end| all.get(at..end)).ok_or(CodecError::Truncated { at })?;
@@ -44,17 +44,17 @@ impl<'de> Input<'de> {
         Ok(taken)
     }
 
-    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], CodecError> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], CodecError> {
         let mut array = [0; N];
         array.copy_from_slice(self.take(N as u64)?);
         Ok(array)
     }
 
-    pub(super) fn byte(&mut self) -> Result<u8, CodecError> {
+    pub(crate) fn byte(&mut self) -> Result<u8, CodecError> {
         self.array().map(|[byte]| byte)
     }
 
-    pub(super) fn flag(&mut self) -> Result<bool, CodecError> {
+    pub(crate) fn flag(&mut self) -> Result<bool, CodecError> {
         match self.byte()? {
             0 => Ok(false),
             1 => Ok(true),
@@ -63,7 +63,7 @@ impl<'de> Input<'de> {
     }
 
     /// Reads a number of at most so many bits.
-    pub(super) fn varint(&mut self, bits: u32) -> Result<u128, CodecError> {
+    pub(crate) fn varint(&mut self, bits: u32) -> Result<u128, CodecError> {
         let mut number = 0u128;
         for shift in (0..bits).step_by(7) {
             let byte = self.byte()?;
@@ -79,20 +79,20 @@ impl<'de> Input<'de> {
         Err(self.malformed("a number that is too long"))
     }
 
-    pub(super) fn zigzag(&mut self, bits: u32) -> Result<i128, CodecError> {
+    pub(crate) fn zigzag(&mut self, bits: u32) -> Result<i128, CodecError> {
         let number = self.varint(bits)?;
         Ok((number >> 1) as i128 ^ -((number & 1) as i128))
     }
 
     /// Reads a length.
-    pub(super) fn length(&mut self) -> Result<u64, CodecError> {
+    pub(crate) fn length(&mut self) -> Result<u64, CodecError> {
         self.varint(64).map(|length| length as u64)
     }
 
     /// Reads how many elements follow, which must have room.
     ///
     /// - `empty`: whether the elements take no bytes.
-    pub(super) fn count(&mut self, empty: bool) -> Result<u64, CodecError> {
+    pub(crate) fn count(&mut self, empty: bool) -> Result<u64, CodecError> {
         let count = self.length()?;
         let limit = if empty { EMPTY_MAX } else { self.left() as u64 };
         if count > limit {
@@ -102,21 +102,21 @@ impl<'de> Input<'de> {
     }
 
     /// Reads how many elements of a sequence or a map follow.
-    pub(super) fn count_of(&mut self, schema: &Schema, items: &[Id]) -> Result<u64, CodecError> {
+    pub(crate) fn count_of(&mut self, schema: &Schema, items: &[Id]) -> Result<u64, CodecError> {
         self.count(items.iter().all(|item| schema.is_empty(*item)))
     }
 
-    pub(super) fn bytes(&mut self) -> Result<&'de [u8], CodecError> {
+    pub(crate) fn bytes(&mut self) -> Result<&'de [u8], CodecError> {
         let length = self.length()?;
         self.take(length)
     }
 
-    pub(super) fn text(&mut self) -> Result<&'de str, CodecError> {
+    pub(crate) fn text(&mut self) -> Result<&'de str, CodecError> {
         let bytes = self.bytes()?;
         std::str::from_utf8(bytes).map_err(|_| self.malformed("text that is not UTF-8"))
     }
 
-    pub(super) fn char(&mut self) -> Result<char, CodecError> {
+    pub(crate) fn char(&mut self) -> Result<char, CodecError> {
         let text = self.text()?;
         let mut chars = text.chars();
         match (chars.next(), chars.next()) {
@@ -126,7 +126,7 @@ impl<'de> Input<'de> {
     }
 
     /// Reads which variant of so many follows.
-    pub(super) fn variant(&mut self, count: usize) -> Result<u32, CodecError> {
+    pub(crate) fn variant(&mut self, count: usize) -> Result<u32, CodecError> {
         let index = self.varint(32)? as u32;
         if (index as usize) < count {
             Ok(index)
@@ -136,7 +136,7 @@ impl<'de> Input<'de> {
     }
 
     /// Asserts that nothing is left.
-    pub(super) fn finish(&self) -> Result<(), CodecError> {
+    pub(crate) fn finish(&self) -> Result<(), CodecError> {
         match self.left() {
             0 => Ok(()),
             extra => Err(CodecError::Trailing { extra }),
@@ -145,7 +145,7 @@ impl<'de> Input<'de> {
 }
 
 /// Returns the depth of what is within something at this depth.
-pub(super) fn deeper(depth: usize) -> Result<usize, CodecError> {
+pub(crate) fn deeper(depth: usize) -> Result<usize, CodecError> {
     if depth < NESTING_MAX { Ok(depth + 1) } else { Err(CodecError::Deep { limit: NESTING_MAX }) }
 }
 

@@ -189,6 +189,11 @@ impl<'a> PartReader<'a> {
         &self.header
     }
 
+    /// Returns the key groups that have a block, in order.
+    pub fn groups(&self) -> impl Iterator<Item = KeyGroup> {
+        self.listed.iter().map(|block| block.group)
+    }
+
     /// Reads the blocks of a range of key groups, and no other bytes.
     ///
     /// Groups without a block have neither entries nor a watermark floor.

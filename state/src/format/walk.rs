@@ -8,7 +8,7 @@ use crate::format::input::{Input, deeper};
 use crate::schema::{Fields, Id, Leaf, Node, Schema};
 
 /// Asserts that bytes are one value of a schema.
-pub(super) fn walk(schema: &Schema, bytes: &[u8]) -> Result<(), CodecError> {
+pub(crate) fn walk(schema: &Schema, bytes: &[u8]) -> Result<(), CodecError> {
     if matches!(schema.root(), Node::Opaque { .. }) {
         return Ok(());
     }

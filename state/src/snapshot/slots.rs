@@ -1,7 +1,7 @@
 //! The slots that a delta replaces, as a part of their own.
 //!
 //! ```text
-//! entry   namespace, key: empty for one key group, 1 for all of the part; value: marks, u64 each
+//! entry   namespace, key: empty for one key group, 1 for all of the part; value: marks (marks.rs)
 //! ```
 //!
 //! What counts for all groups stands in the block of the first: many namespaces have few keys, and
@@ -9,6 +9,7 @@
 
 use highwater_core::key::{Key, KeyGroup, KeyGroupRange};
 
+use super::marks::{self, Marks};
 use super::reader::exact;
 use crate::format::{
     Block, Codec, CodecError, FormatError, Header, PartReader, PartWriter, Place, Postcard,
@@ -51,8 +52,7 @@ impl Slots {
 
     fn add(&mut self, index: usize, namespace: Vec<u8>, what: &'static [u8], marks: &Dirty) {
         if let Some(named) = self.named.get_mut(index).filter(|_| !marks.is_clean()) {
-            let bytes = marks.words().iter().flat_map(|word| word.to_le_bytes()).collect();
-            named.push((namespace, what, bytes));
+            named.push((namespace, what, marks::bytes(marks)));
         }
     }
 
@@ -75,7 +75,7 @@ impl Slots {
             blocks: blocks.len() as u32,
             entries: blocks.iter().map(Block::entries).sum(),
             operator: format.operator.clone(),
-            state: format!("{}{SLOTS}", format.state),
+            state: slots_name(&format.state),
             schemas: Schemas {
                 namespace: format.schemas.namespace.clone(),
                 key: Schema::opaque("nothing", 1),
@@ -90,6 +90,50 @@ impl Slots {
     }
 }
 
+/// Returns the name of the slots of a state.
+pub(crate) fn slots_name(state: &str) -> String {
+    format!("{state}{SLOTS}")
+}
+
+/// What a delta replaces in a namespace.
+pub(crate) struct Slot<'a> {
+    /// Where this is said.
+    place: Place,
+    entry: u64,
+    /// In which key groups.
+    pub(crate) of: KeyGroupRange,
+    /// The encoded namespace.
+    pub(crate) namespace: &'a [u8],
+    /// The keys, by their hash.
+    pub(crate) marks: Marks,
+}
+
+/// Passes on what a delta replaces.
+pub(crate) fn each_slot<'a>(
+    part: &PartReader<'a>,
+    mut pass: impl FnMut(Slot<'a>) -> Result<(), FormatError>,
+) -> Result<(), FormatError> {
+    let range = part.header().range;
+    for block in part.blocks(range) {
+        let mut block = block?;
+        let group = block.group();
+        for (entry, raw) in (0..).zip(&mut block) {
+            let (raw, place) = (raw?, Place::Block(group));
+            let decode = |role| move |source| FormatError::Decode { place, entry, role, source };
+            let of = match raw.key {
+                OF_GROUP => Some(KeyGroupRange { first: group, last: group }),
+                OF_ALL => Some(range),
+                _ => None,
+            };
+            let of = of.ok_or_else(|| malformed("neither one key group nor all of them"));
+            let of = of.map_err(decode(Role::Key))?;
+            let marks = Marks::read(raw.value).map_err(decode(Role::Value))?;
+            pass(Slot { place, entry, of, namespace: raw.namespace, marks })?;
+        }
+    }
+    Ok(())
+}
+
 impl<N: Stored, K: Key, V: Stored> StateFormat<N, K, V, Postcard> {
     /// Reads the slots that a delta replaces, those of the groups in a range.
     ///
@@ -98,11 +142,11 @@ impl<N: Stored, K: Key, V: Stored> StateFormat<N, K, V, Postcard> {
         &self,
         bytes: &[u8],
         range: KeyGroupRange,
-        mut forget: impl FnMut(KeyGroupRange, N, Dirty),
+        mut forget: impl FnMut(KeyGroupRange, N, Marks),
     ) -> Result<(), FormatError> {
         let part = PartReader::open(bytes)?;
         let header = part.header();
-        let expected = format!("{}{SLOTS}", self.state);
+        let expected = slots_name(&self.state);
         if (&header.operator, &header.state) != (&self.operator, &expected) {
             return Err(FormatError::State {
                 found: (header.operator.clone(), header.state.clone()),
@@ -114,40 +158,20 @@ impl<N: Stored, K: Key, V: Stored> StateFormat<N, K, V, Postcard> {
             return Err(self.mismatch(Role::Namespace, found, expected));
         }
         let mut again = Vec::new();
-        for block in part.blocks(header.range) {
-            let mut block = block?;
-            let group = block.group();
-            for (entry, raw) in (0..).zip(&mut block) {
-                let (raw, place) = (raw?, Place::Block(group));
-                let decode =
-                    |role| move |source| FormatError::Decode { place, entry, role, source };
-                let namespace = exact(&self.codec, expected, raw.namespace, &mut again)
-                    .map_err(decode(Role::Namespace))?;
-                let of = match raw.key {
-                    OF_GROUP => Some(KeyGroupRange { first: group, last: group }),
-                    OF_ALL => Some(header.range),
-                    _ => None,
-                };
-                let of = of.ok_or_else(|| malformed("neither one key group nor all of them"));
-                let of = of.map_err(decode(Role::Key))?;
-                let marks = marks(raw.value).map_err(decode(Role::Value))?;
-                let (first, last) = (of.first.max(range.first), of.last.min(range.last));
-                if first <= last {
-                    forget(KeyGroupRange { first, last }, namespace, marks);
-                }
+        each_slot(&part, |Slot { place, entry, of, namespace, marks }| {
+            let namespace =
+                exact(&self.codec, expected, namespace, &mut again).map_err(|source| {
+                    FormatError::Decode { place, entry, role: Role::Namespace, source }
+                })?;
+            let (first, last) = (of.first.max(range.first), of.last.min(range.last));
+            if first <= last {
+                forget(KeyGroupRange { first, last }, namespace, marks);
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 }
 
 fn malformed(what: &'static str) -> CodecError {
     CodecError::Malformed { at: 0, what }
-}
-
-fn marks(bytes: &[u8]) -> Result<Dirty, CodecError> {
-    let (words, rest) = bytes.as_chunks::<8>();
-    let words = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
-    let marks = Dirty::from_words(words).filter(|_| rest.is_empty());
-    marks.ok_or_else(|| malformed("marks of a number of slots that there cannot be"))
 }

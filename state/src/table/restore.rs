@@ -6,7 +6,8 @@
 //! ```
 //!
 //! **Cost**: one insert per entry into tables that are made large enough before. Entries of groups
-//! that are new go into a store by the batch, without being looked up in it.
+//! that are new go into a store by the batch, without being looked up in it; those of deltas are
+//! looked up by the batch, and what a delta forgets is found by one scan of its key groups.
 
 use highwater_core::cut::EncodedState;
 use highwater_core::key::{Key, KeyGroup, KeyGroupRange, KeyGroups};
@@ -15,8 +16,7 @@ use super::{Rows, Table};
 use crate::backend::{Hashed, Namespace, StateValue};
 use crate::floors::Floors;
 use crate::format::FormatError;
-use crate::heap::Dirty;
-use crate::snapshot::GroupReader;
+use crate::snapshot::{GroupReader, Marks};
 
 /// How many entries are written to a store at once.
 const BATCH: usize = 1024;
@@ -68,7 +68,7 @@ impl<K: Key, N: Namespace, V: StateValue> Table<K, N, V> {
     fn forget(
         &mut self,
         namespace: &N,
-        marks: &Dirty,
+        marks: &Marks,
         groups: KeyGroups,
         (range, of): (KeyGroupRange, KeyGroupRange),
     ) {
@@ -84,8 +84,11 @@ impl<K: Key, N: Namespace, V: StateValue> Table<K, N, V> {
         } else {
             self.visit(namespace, take);
         }
-        for key in &gone {
-            self.remove(Hashed::new(key), namespace);
+        match &mut self.rows {
+            Rows::Heap(table) => gone.iter().for_each(|key| {
+                table.remove(Hashed::new(key), namespace);
+            }),
+            Rows::Cached(table) => table.remove_seen(namespace, &gone),
         }
         if self.is_empty(namespace) {
             self.clear(namespace);
@@ -103,7 +106,7 @@ impl<K: Key, N: Namespace, V: StateValue> Table<K, N, V> {
             let only = KeyGroupRange { first: group, last: group };
             let mut last = None;
             while let Some(namespace) = self.next_namespace(last.as_ref()).cloned() {
-                self.forget(&namespace, &Dirty::default(), *groups, (*range, only));
+                self.forget(&namespace, &Marks::all(), *groups, (*range, only));
                 last = Some(namespace);
             }
         }
@@ -145,12 +148,13 @@ impl<K: Key, N: Namespace, V: StateValue> Table<K, N, V> {
         let entries = entries.drain(..);
         match &mut self.rows {
             Rows::Heap(table) if is_new => table.add(namespace, index, entries),
-            Rows::Cached(table) if is_new => table.add(namespace, entries),
-            _ => {
+            Rows::Heap(_) => {
                 for (key, value) in entries {
                     self.insert(Hashed::new(&key), namespace, value);
                 }
             }
+            Rows::Cached(table) if is_new => table.add(namespace, entries),
+            Rows::Cached(table) => table.insert_many(namespace, entries.collect()),
         }
     }
 }

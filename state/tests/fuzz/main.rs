@@ -13,6 +13,8 @@
 //! declared, each value what the stored schema says to the last byte, each key in its own group,
 //! and writing what was read and reading it again changes nothing.
 //!
+//! Each is also shown without its types, which refuses all that is damaged, and nothing that is read.
+//!
 //! A number within a value may be longer than it need be, 87 00 for 7: counted as *equivalent*.
 //!
 //! All cases come from one seed (`HIGHWATER_SEED`, 1 if not set); a failure names the case, and the
@@ -66,6 +68,14 @@ fn corrupted_snapshots_are_refused_or_exactly_decoded() {
         let Ok(verdict) = catch_unwind(AssertUnwindSafe(|| (subject.read)(&bytes))) else {
             panic!("case {case}, {family:?} {name}: reading it panics: {bytes:02x?}");
         };
+        let shown = catch_unwind(AssertUnwindSafe(|| subject::show(&bytes)));
+        let Ok(shown) = shown else {
+            panic!("case {case}, {family:?} {name}: showing it panics: {bytes:02x?}");
+        };
+        let is_read = !matches!(verdict, Verdict::Refused(_));
+        assert!(!is_read || shown.is_ok(), "case {case}, {family:?} {name}: {shown:?}");
+        let damaged = family == Family::Damaged && shown.is_ok();
+        assert!(!damaged, "case {case}, {name}: a damaged part is shown");
         let tally = &mut tallies[family as usize];
         tally.cases += 1;
         match verdict {

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use highwater_core::cut::EncodedState;
 use highwater_core::key::{Key, KeyGroup};
 use highwater_state::format::{Codec, FormatError, PartReader, Postcard};
 use highwater_state::snapshot::Stored;
+use highwater_state::untyped::UntypedState;
 use highwater_state::{Migration, StateFormat};
 use serde::{Deserialize, Serialize};
 
@@ -87,6 +89,20 @@ fn orders() -> Entries<(), u32, old::Order> {
         tag: char::from_u32(0x41 + id as u32 * 50).unwrap(),
     };
     (0..12).map(|id| (((), id as u32), order(id))).collect()
+}
+
+/// Reads a part without its types; returns how many entries it has.
+pub(crate) fn show(part: &[u8]) -> Result<usize, FormatError> {
+    let stored = [EncodedState { state: String::new(), part: part.to_vec(), slots: None }];
+    let state = UntypedState::open(&stored)?;
+    let mut entries = 0;
+    for group in state.groups() {
+        for entry in group?.json(&state.header().schemas) {
+            entry?;
+            entries += 1;
+        }
+    }
+    Ok(entries)
 }
 
 /// All parts, each with a reader that has something else to do.

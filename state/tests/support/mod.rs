@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses another part of it")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
+pub(crate) mod counted;
 pub(crate) mod damage;
 
 use std::collections::BTreeMap;

@@ -11,6 +11,7 @@
 use std::io::Read;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ::csv::{ByteRecord, ErrorKind, ReaderBuilder, StringRecord};
 use serde::de::DeserializeOwned;
@@ -24,6 +25,7 @@ use super::columns::{self, Place};
 use crate::file::{self, BUFFER_BYTES, FileSplit, Input};
 use crate::format::Malformed;
 use crate::offset::FileOffset;
+use crate::watch::Watch;
 
 /// How much of a wrong value an error shows, in characters.
 const SHOWN_CHARS_MAX: usize = 80;
@@ -54,6 +56,16 @@ impl<T> CsvSource<T> {
     pub fn delimiter(mut self, delimiter: u8) -> Self {
         self.delimiter = delimiter;
         self
+    }
+
+    /// Reads the files of the folder as they appear in it, instead of those that are there now.
+    ///
+    /// - `interval`: how long to wait before the folder is listed again.
+    ///
+    /// What whoever writes the files must do is said in [`watch`](crate::watch).
+    #[must_use]
+    pub fn watch(self, interval: Duration) -> Watch<Self> {
+        Watch::new(self.path.clone(), interval, self)
     }
 }
 

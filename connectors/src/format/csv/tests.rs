@@ -178,6 +178,17 @@ fn an_empty_file_has_no_header() {
 }
 
 #[test]
+fn a_byte_order_mark_is_no_part_of_the_first_row_however_it_is_compressed() {
+    let bytes = [b"\xef\xbb\xbf", flights("10:00Z,UA,1,2,N1\n").as_slice()].concat();
+    assert_eq!(read::<Flight>(&bytes).unwrap().len(), 1);
+    for cut in 1..6 {
+        let frame = |piece| zstd::encode_all(piece, 1).unwrap();
+        let frames = [frame(&bytes[..cut]), frame(&bytes[cut..])].concat();
+        assert_eq!(read::<Flight>(&frames).unwrap().len(), 1, "cut at {cut}");
+    }
+}
+
+#[test]
 fn a_row_of_another_length_is_an_error() {
     assert_eq!(
         failure::<Flight>(&flights("10:00Z,UA,1,2,N1\n\n10:00Z,UA,1\n")),

@@ -1,0 +1,46 @@
+//! `highwater`: what is done to a job from outside of it.
+//!
+//! ```text
+//! highwater <command> --> one file per command --> the library, or the control socket of a job
+//! ```
+//!
+//! Each command is a variant of [`Command`] and a file of its own with its arguments and `run`.
+
+mod savepoint;
+mod status;
+mod stop;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use highwater::Result;
+
+/// Looks at jobs, stops them and takes savepoints.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Take a savepoint of a running job, which goes on
+    Savepoint(savepoint::Args),
+    /// End a running job with a last checkpoint or a savepoint
+    Stop(stop::Args),
+    /// Show how far a running job has come
+    Status(status::Args),
+}
+
+fn main() -> ExitCode {
+    highwater::exit(run(Args::parse()))
+}
+
+fn run(args: Args) -> Result<()> {
+    match args.command {
+        Command::Savepoint(args) => savepoint::run(&args),
+        Command::Stop(args) => stop::run(&args),
+        Command::Status(args) => status::run(&args),
+    }
+}

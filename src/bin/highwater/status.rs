@@ -1,0 +1,64 @@
+//! `highwater status`: shows how far a running job has come.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::time::{Duration, UNIX_EPOCH};
+
+use bytesize::ByteSize;
+use highwater::control::{Client, JobStatus};
+use highwater::{Error, Result};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The control socket of the job, or the folder of its checkpoints
+    #[arg(long, value_name = "PATH")]
+    control: PathBuf,
+    /// Print one line of JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[expect(clippy::print_stdout, reason = "the answer")]
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let status = Client::connect(&args.control)?.status()?;
+    if args.json {
+        let json =
+            serde_json::to_string(&status).map_err(|cause| Error::program(cause.to_string()));
+        println!("{}", json?);
+    } else {
+        print!("{}", render(&status));
+    }
+    Ok(())
+}
+
+/// Writes a status for people.
+fn render(status: &JobStatus) -> String {
+    let JobStatus { pid, workers, records_in, records_out, checkpoints, restarts } = status;
+    let (attempt, epoch) = (checkpoints.attempt, checkpoints.epoch);
+    let (of, under_way) = (&checkpoints.checkpoints, checkpoints.in_progress);
+    let mut text = format!(
+        "attempt {attempt}, epoch {epoch}, {workers} workers in process {pid}\n\
+         {records_in} records in, {records_out} out\n\
+         checkpoints: {} completed, {} failed, {under_way} in progress\n",
+        of.completed, of.failed
+    );
+    // Nothing can go wrong in writing to a string.
+    for completed in &of.newest {
+        let (took, size) = (completed.duration_ms, ByteSize(completed.bytes));
+        let (number, at) = (completed.checkpoint, time(completed.triggered_ms));
+        let _ = writeln!(text, "  {number} at {at}: {size} in {took} ms");
+    }
+    for failed in &of.failures {
+        let (number, at) = (failed.checkpoint, time(failed.failed_ms));
+        let _ = writeln!(text, "  {number} failed at {at}: {}", failed.why);
+    }
+    for failure in restarts {
+        let _ = writeln!(text, "restarted after {failure}");
+    }
+    text
+}
+
+fn time(ms: i64) -> humantime::Rfc3339Timestamp {
+    let at = UNIX_EPOCH.checked_add(Duration::from_millis(ms.max(0).unsigned_abs()));
+    humantime::format_rfc3339_millis(at.unwrap_or(UNIX_EPOCH))
+}

@@ -1,0 +1,76 @@
+//! Where wishes for a running job are taken: one savepoint after the other.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use highwater_checkpoint::{Requests, Then};
+use highwater_core::error::Error;
+use highwater_core::job::Job;
+use highwater_core::metrics::Role;
+
+use super::protocol::{How, JobStatus, Request, Response};
+use crate::supervisor::Failure;
+
+/// Takes wishes for a running job.
+pub(crate) struct Desk {
+    job: Arc<Job>,
+    requests: Requests,
+    restarts: Vec<Failure>,
+    /// Held while a savepoint is taken.
+    turn: Mutex<()>,
+}
+
+impl Desk {
+    /// - `restarts`: the failures after which the job was started again.
+    pub(crate) fn new(job: &Arc<Job>, requests: Requests, restarts: &[Failure]) -> Self {
+        let restarts = restarts.to_vec();
+        Desk { job: Arc::clone(job), requests, restarts, turn: Mutex::new(()) }
+    }
+
+    pub(super) fn answer(&self, request: Request) -> Response {
+        match request {
+            Request::Savepoint { url } => self.savepoint(Some(url), Then::Continue),
+            Request::Stop { how: How::Suspend, url } => self.savepoint(url, Then::Suspend),
+            Request::Stop { how: How::Drain, url } => self.savepoint(url, Then::Drain),
+            Request::Status => self.status(),
+        }
+    }
+
+    fn savepoint(&self, url: Option<String>, then: Then) -> Response {
+        match self.ask(url, then) {
+            Ok(checkpoint) => Response::Checkpoint(checkpoint),
+            Err(why) => Response::Error(why),
+        }
+    }
+
+    fn ask(&self, url: Option<String>, then: Then) -> Result<u64, String> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        self.requests.wait(url, then).map(|epoch| epoch.0)
+    }
+
+    fn status(&self) -> Response {
+        let Some(checkpoints) = self.requests.status() else {
+            return Response::Error("the job has ended".to_owned());
+        };
+        let metrics = self.job.metrics();
+        Response::Status(Box::new(JobStatus {
+            pid: std::process::id(),
+            workers: self.job.config().workers,
+            records_in: metrics.sum(Role::Source, |o| o.records_in.get()),
+            records_out: metrics.sum(Role::Sink, |o| o.records_in.get()),
+            checkpoints,
+            restarts: self.restarts.clone(),
+        }))
+    }
+
+    /// Ends the job with a last checkpoint; without one, if there cannot be one.
+    pub(crate) fn leave(&self) {
+        match self.ask(None, Then::Suspend) {
+            Ok(checkpoint) => tracing::info!(checkpoint, "stopped by a signal"),
+            // It ends by itself.
+            Err(_) if self.job.is_released() || self.job.must_stop() => {}
+            Err(why) => {
+                self.job.fail(Error::state(format!("stopped without a last checkpoint: {why}")));
+            }
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! The side of the attempt: what a process does that was started by a supervisor.
+//!
+//! ```text
+//! environment --> connect --Joined--> Begin --> the job --Ended--> Verdict: go on | end at once
+//!                    '-- a thread that reads: signals; the end of the connection ends the process
+//! ```
+//!
+//! The variable is inherited by whatever the attempt starts itself. So it says whose children are
+//! meant, and others take no notice of it.
+//!
+//! **Invariant**: an attempt does not outlive its supervisor. The connection ends with the
+//! supervisor, however that ends, and with the connection the attempt.
+
+use std::ffi::{OsStr, OsString};
+use std::io::BufReader;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use highwater_checkpoint::{CheckpointOptions, CommitError, Restore, StorageError};
+use highwater_core::error::{Error, ErrorKind, Result};
+use signal_hook::low_level;
+
+use super::failure::Failure;
+use super::message::{Begin, Order, Report, Reported, receive, send};
+use crate::attendant;
+
+/// The variable that tells a process of its supervisor: `PID:SOCKET`.
+const VARIABLE: &str = "HIGHWATER_SUPERVISOR";
+/// The exit code of an attempt whose supervisor is gone.
+const ORPHANED: i32 = 1;
+
+/// Returns the variable for the attempts of this process.
+pub(super) fn variable(socket: &Path) -> (&'static str, OsString) {
+    let mut value = OsString::from(format!("{}:", std::process::id()));
+    value.push(socket);
+    (VARIABLE, value)
+}
+
+/// The connection of this process with its supervisor.
+pub(crate) struct Attempt {
+    /// The folder that the supervisor clears after each attempt.
+    scratch: PathBuf,
+    begin: Begin,
+    to: UnixStream,
+    verdicts: Mutex<Receiver<bool>>,
+}
+
+/// Returns the connection with the supervisor, `None` when there is none.
+///
+/// # Errors
+/// When there was a supervisor and it is gone.
+pub(crate) fn attempt() -> Result<Option<&'static Attempt>> {
+    static ATTEMPT: OnceLock<Option<Attempt>> = OnceLock::new();
+    static CONNECTING: Mutex<()> = Mutex::new(());
+    let _connecting = CONNECTING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(attempt) = ATTEMPT.get() {
+        return Ok(attempt.as_ref());
+    }
+    let connected = Attempt::connect(std::env::var_os(VARIABLE).as_deref())?;
+    Ok(ATTEMPT.get_or_init(|| connected).as_ref())
+}
+
+/// Reads the variable: the number of the supervisor's process, and its socket.
+fn parse(variable: &OsStr) -> Option<(u32, &Path)> {
+    let bytes = variable.as_bytes();
+    let colon = bytes.iter().position(|byte| *byte == b':')?;
+    let pid = std::str::from_utf8(&bytes[..colon]).ok()?.parse().ok()?;
+    Some((pid, Path::new(OsStr::from_bytes(&bytes[colon + 1..]))))
+}
+
+impl Attempt {
+    fn connect(variable: Option<&OsStr>) -> Result<Option<Self>> {
+        let Some((supervisor, socket)) = variable.and_then(parse) else { return Ok(None) };
+        // A process whose parent has just been killed has another one now, too; so whether it is
+        // an attempt only a supervisor that is alive can tell.
+        let gone = |cause| Error::io("reach the supervisor of this process at", socket, cause);
+        let to = UnixStream::connect(socket).map_err(gone)?;
+        if std::os::unix::process::parent_id() != supervisor {
+            return Ok(None);
+        }
+        let from = to.try_clone().map_err(gone)?;
+        send(&to, &Report::Joined { pid: std::process::id() }).map_err(gone)?;
+        let mut from = BufReader::new(from);
+        let Some(Order::Begin(begin)) = receive(&mut from) else {
+            return Err(gone(std::io::ErrorKind::UnexpectedEof.into()));
+        };
+        let (sender, verdicts) = channel();
+        let (scratch, socket) = (socket.parent().unwrap_or(socket).to_owned(), socket.to_owned());
+        std::thread::spawn(move || obey(from, &sender, &socket));
+        Ok(Some(Attempt { scratch, begin, to, verdicts: Mutex::new(verdicts) }))
+    }
+
+    /// Returns a folder for what may be lost, which the supervisor clears.
+    pub(super) fn scratch(&self) -> &Path {
+        &self.scratch
+    }
+
+    /// Returns the last failures of the job, oldest first.
+    pub(crate) fn failures(&self) -> &[Failure] {
+        &self.begin.failures
+    }
+
+    /// Lets a job go on from what attempts before this one have completed under this supervisor.
+    pub(crate) fn go_on(&self, options: &mut CheckpointOptions) {
+        if let Some(attempt) = self.begin.since.get(&options.url) {
+            let or = Box::new(std::mem::take(&mut options.restore));
+            options.restore = Restore::Since { attempt: *attempt, or };
+        }
+    }
+
+    /// Tells that a job is about to begin; from then on it may complete checkpoints.
+    pub(crate) fn begun(&self, url: &str, attempt: u64) {
+        self.tell(&Report::Begun { url: url.to_owned(), attempt });
+    }
+
+    /// Tells how a job has ended. If there will be another attempt, this one ends here.
+    ///
+    /// - `began`: whether the job was at work, so that nothing is wrong with its beginning.
+    pub(crate) fn ended(&self, error: Option<&Error>, began: bool) {
+        let Some(error) = error else { return self.tell(&Report::Ended(None)) };
+        let (code, sentence) = (error.exit_code(), error.sentence());
+        let reported = Reported { code, sentence, curable: is_curable(error, began) };
+        self.tell(&Report::Ended(Some(reported)));
+        let verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
+        // Without an answer the supervisor is gone, and this process is about to end.
+        if verdicts.recv().unwrap_or(true) {
+            std::process::exit(i32::from(code));
+        }
+    }
+
+    fn tell(&self, report: &Report) {
+        // A supervisor that is gone ends this process soon.
+        let _ = send(&self.to, report);
+    }
+}
+
+/// Does what the supervisor says until it is gone.
+fn obey(mut from: BufReader<UnixStream>, verdicts: &Sender<bool>, socket: &Path) {
+    while let Some(order) = receive(&mut from) {
+        match order {
+            // Nobody waits for it only when the process ends.
+            Order::Verdict { again } => drop(verdicts.send(again)),
+            Order::Signal(signal) => attendant::passed_on(signal),
+            Order::Begin(_) => {}
+        }
+    }
+    // What the supervisor cannot clear away any more. A folder that is not empty stays.
+    let _ = std::fs::remove_file(socket);
+    let _ = socket.parent().map(std::fs::remove_dir);
+    low_level::exit(ORPHANED);
+}
+
+/// Returns whether another attempt may succeed where this one has failed.
+///
+/// - `began`: whether the job was at work: what it was restored from was good then.
+fn is_curable(error: &Error, began: bool) -> bool {
+    use std::io::ErrorKind::{IsADirectory, NotADirectory, NotFound, PermissionDenied};
+    match error {
+        Error::Operator { source, .. } => is_curable(source, began),
+        Error::State { source, kind } => {
+            match (source.downcast_ref::<CommitError>(), source.downcast_ref::<StorageError>()) {
+                // Another start of the same job is at work.
+                (Some(CommitError::Fenced { .. }), _) => false,
+                (Some(_), _) => true,
+                (None, Some(storage)) => began || storage.kind() == ErrorKind::Retry,
+                (None, None) => began || *kind == ErrorKind::Restart,
+            }
+        }
+        Error::Io { source, .. } => {
+            !matches!(source.kind(), NotFound | PermissionDenied | NotADirectory | IsADirectory)
+        }
+        _ => matches!(error.kind(), ErrorKind::Retry | ErrorKind::Restart),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_variable_names_the_supervisor_and_its_socket() {
+        let (_, value) = variable(Path::new("/a:b/c"));
+        assert_eq!(parse(&value), Some((std::process::id(), Path::new("/a:b/c"))));
+        assert_eq!(parse(OsStr::new("/a")), None);
+        assert_eq!(parse(OsStr::new("x:/a")), None);
+    }
+
+    #[test]
+    fn only_what_another_attempt_may_get_over_is_curable() {
+        let in_operator =
+            |error| Error::Operator { operator: "o".to_owned(), source: Box::new(error) };
+        let io = |kind| Error::io("read", "file", std::io::Error::from(kind));
+        let panicked = || Error::Panicked { operator: None, worker: 0, message: "ouch".to_owned() };
+        let fenced = CommitError::Fenced { attempt: 1, by: "attempt 2".to_owned(), slot: 3 };
+        let missing = || StorageError::Missing { path: "manifests/1-1".to_owned() };
+        let unsettled = CommitError::Unsettled { checkpoint: 1, source: missing() };
+        for (error, at_first, at_work) in [
+            (panicked(), true, true),
+            (in_operator(panicked()), true, true),
+            (io(std::io::ErrorKind::ConnectionReset), true, true),
+            (io(std::io::ErrorKind::NotFound), false, false),
+            (Error::option("--workers", 0, "1 or more"), false, false),
+            (in_operator(Error::input("in.csv", Some(3), "missing field")), false, false),
+            (Error::program("no"), false, false),
+            (Error::state(fenced), false, false),
+            (Error::state(unsettled), true, true),
+            (Error::state(missing()), false, true),
+            (Error::state("the checkpoint holds state of another job"), false, true),
+        ] {
+            assert_eq!(is_curable(&error, false), at_first, "{}", error.sentence());
+            assert_eq!(is_curable(&error, true), at_work, "{}", error.sentence());
+        }
+    }
+}

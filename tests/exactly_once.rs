@@ -1,0 +1,262 @@
+//! Whole programs that are killed, stopped, fenced, and started again on damaged checkpoints.
+//!
+//! Families: random kills with a changing number of workers (catches what a seeded failpoint does not
+//! reach); an old attempt that wakes up while a new one has run (catches a missing fence); objects of
+//! the store that are damaged or lost (catches a wrong state, a wrong message, a silent start from the
+//! beginning). Every family compares with an undisturbed run.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use support::{lines, program};
+
+/// A program with its arguments, and where it works.
+struct Job {
+    program: &'static str,
+    args: Vec<String>,
+    dir: tempfile::TempDir,
+}
+
+impl Job {
+    fn new(program: &'static str, args: &str) -> Self {
+        let args = args.split(' ').map(str::to_owned).collect();
+        Job { program, args, dir: tempfile::tempdir().expect("a folder") }
+    }
+
+    fn out(&self) -> PathBuf {
+        self.dir.path().join("out")
+    }
+
+    fn ck(&self) -> PathBuf {
+        self.dir.path().join("ck")
+    }
+
+    /// The command of an attempt.
+    fn command(&self, workers: usize) -> Command {
+        let mut command = Command::new(program(self.program));
+        command.args(&self.args).args(["--workers", &workers.to_string()]);
+        command.arg("--output").arg(self.out()).arg("--checkpoint-dir").arg(self.ck());
+        command.args(["--checkpoint-interval", "50ms", "--restore", "latest", "--restart", "none"]);
+        command.current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("RUST_BACKTRACE");
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        command
+    }
+
+    fn start(&self, workers: usize) -> Child {
+        self.command(workers).spawn().expect("examples are built along with the tests")
+    }
+
+    /// Starts an attempt and kills it after a while; returns whether it was still there.
+    fn start_and_kill(&self, workers: usize, after: Duration) -> bool {
+        let mut child = self.start(workers);
+        std::thread::sleep(after);
+        let alive = child.try_wait().expect("a child").is_none();
+        child.kill().expect("a child that can be killed");
+        let output = child.wait_with_output().expect("a child");
+        assert!(output.status.success() || alive, "{}", said(&output));
+        alive
+    }
+
+    fn run_to_the_end(&self, workers: usize) -> Output {
+        self.command(workers).output().expect("examples are built along with the tests")
+    }
+
+    /// The results of an undisturbed run with these prefixes, without checkpoints and at full speed.
+    fn golden(&self, prefixes: &[&str]) -> Vec<Vec<String>> {
+        let dir = tempfile::tempdir().expect("a folder");
+        let rate = self.args.iter().position(|arg| arg == "--rate").unwrap_or(self.args.len());
+        let mut command = Command::new(program(self.program));
+        command.args(&self.args[..rate]).arg("--output").arg(dir.path());
+        let output = command.current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("an example");
+        assert!(output.status.success(), "{}", said(&output));
+        prefixes.iter().map(|prefix| lines(dir.path(), prefix)).collect()
+    }
+
+    fn check(&self, prefixes: &[&str]) {
+        for (prefix, golden) in prefixes.iter().zip(self.golden(prefixes)) {
+            let visible = lines(&self.out(), prefix);
+            assert_eq!(visible.len(), golden.len(), "{prefix} of {} {:?}", self.program, self.args);
+            assert!(visible == golden, "{prefix} of {} {:?} differ", self.program, self.args);
+        }
+    }
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Numbers from a seed.
+struct Draw(u64);
+
+impl Draw {
+    fn below(&mut self, below: u64) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % below
+    }
+}
+
+/// Kills a job at random instants, starts it each time with another number of workers, and compares
+/// what it has written in the end. `HIGHWATER_LONG=1` kills twenty times instead of five.
+fn survives_kills(program: &'static str, args: &str, prefixes: &[&str], seed: u64) {
+    let kills = if std::env::var_os("HIGHWATER_LONG").is_some() { 20 } else { 5 };
+    let (job, mut draw, mut killed) = (Job::new(program, args), Draw(seed), 0);
+    while killed < kills {
+        let (workers, wait) =
+            (1 + draw.below(4) as usize, Duration::from_millis(80 + draw.below(200)));
+        if !job.start_and_kill(workers, wait) {
+            break;
+        }
+        killed += 1;
+    }
+    let last = job.run_to_the_end(2);
+    assert!(last.status.success(), "{}", said(&last));
+    assert!(killed > 0, "the job has ended before it could be killed");
+    job.check(prefixes);
+}
+
+#[test]
+fn sliding_windows_survive_kills() {
+    survives_kills("nexmark", "q5 --events 100000 --rate 100000", &["part"], 1);
+}
+
+#[test]
+fn window_maxima_survive_kills() {
+    survives_kills(
+        "nexmark",
+        "q7 --events 100000 --events-per-second 1000 --rate 100000",
+        &["part"],
+        2,
+    );
+}
+
+#[test]
+fn window_joins_survive_kills() {
+    survives_kills("nexmark", "q8 --events 100000 --rate 100000", &["part"], 3);
+}
+
+#[test]
+fn sessions_survive_kills() {
+    survives_kills("nexmark", "q11 --events 100000 --rate 100000", &["part"], 4);
+}
+
+#[test]
+fn flights_out_of_a_compressed_file_survive_kills() {
+    let args = "hourly --out-of-orderness 22h --rate 400000";
+    survives_kills("flights", args, &["part", "late"], 5);
+}
+
+#[test]
+fn an_attempt_that_wakes_up_after_another_has_run_is_fenced_and_nothing_of_it_becomes_visible() {
+    for (seed, stop_ms) in [(1, 150), (2, 260)] {
+        let args = format!("q8 --events 60000 --seed {seed} --rate 100000");
+        let job = Job::new("nexmark", &args);
+        let old = job.start(2);
+        std::thread::sleep(Duration::from_millis(stop_ms));
+        let pid = Pid::from_child(&old);
+        kill_process(pid, Signal::STOP).expect("a child that can be stopped");
+        let new = job.run_to_the_end(3);
+        assert!(new.status.success(), "{}", said(&new));
+        kill_process(pid, Signal::CONT).expect("a child that can go on");
+        let old = old.wait_with_output().expect("a child");
+        assert!(!old.status.success());
+        assert!(said(&old).contains("was fenced"), "{}", said(&old));
+        job.check(&["part"]);
+    }
+}
+
+/// The files below a folder whose paths contain a text, newest first.
+fn newest(dir: &Path, containing: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![dir.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.to_string_lossy().contains(containing) {
+                let modified = entry.metadata().and_then(|about| about.modified());
+                found.push((modified.expect("a time"), path));
+            }
+        }
+    }
+    found.sort();
+    found.into_iter().rev().map(|(_, path)| path).collect()
+}
+
+type Damage = fn(&Path);
+
+const DAMAGES: [(&str, Damage); 3] = [
+    ("truncated", |path| {
+        let bytes = std::fs::read(path).expect("an object");
+        std::fs::write(path, &bytes[..bytes.len() / 2]).expect("an object");
+    }),
+    ("a flipped bit", |path| {
+        let mut bytes = std::fs::read(path).expect("an object");
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 4;
+        std::fs::write(path, bytes).expect("an object");
+    }),
+    ("lost", |path| std::fs::remove_file(path).expect("an object")),
+];
+
+#[test]
+fn a_damaged_checkpoint_is_replaced_by_the_one_before_it() {
+    for (how, damage) in DAMAGES {
+        let job = Job::new("nexmark", "q8 --events 60000 --rate 60000");
+        assert!(job.start_and_kill(2, Duration::from_millis(500)));
+        // The newest manifest may belong to a checkpoint that is not complete.
+        let complete = newest(&job.ck(), "/committed/");
+        let name = complete[0].file_name().expect("a marker has the name of its manifest");
+        damage(&job.ck().join("manifests").join(name));
+        let next = job.run_to_the_end(3);
+        assert!(next.status.success(), "{how}: {}", said(&next));
+        assert!(said(&next).contains("damaged"), "{how}: {}", said(&next));
+        job.check(&["part"]);
+    }
+}
+
+#[test]
+fn when_all_checkpoints_are_damaged_the_job_does_not_begin_and_says_why() {
+    let job = Job::new("nexmark", "q8 --events 60000 --rate 60000");
+    assert!(job.start_and_kill(2, Duration::from_millis(500)));
+    newest(&job.ck(), "/manifests/").iter().for_each(|path| DAMAGES[1].1(path));
+    let before = lines(&job.out(), "part");
+    let next = job.run_to_the_end(2);
+    assert_eq!(next.status.code(), Some(1));
+    assert!(said(&next).contains("manifests/"), "{}", said(&next));
+    assert_eq!(lines(&job.out(), "part"), before, "what is visible stays");
+}
+
+#[test]
+fn a_job_without_a_completed_checkpoint_starts_anew_and_says_so() {
+    let job = Job::new("nexmark", "q8 --events 20000");
+    let output = job.run_to_the_end(1);
+    assert!(output.status.success());
+    assert!(said(&output).contains("starts anew"), "{}", said(&output));
+    job.check(&["part"]);
+    let again = job.run_to_the_end(3);
+    assert!(again.status.success(), "a job that has ended may be asked again: {}", said(&again));
+    job.check(&["part"]);
+}
+
+#[test]
+fn another_number_of_key_groups_and_other_operators_are_refused() {
+    let job = Job::new("nexmark", "q5 --events 60000 --rate 60000");
+    assert!(job.start_and_kill(2, Duration::from_millis(400)));
+    let refused = job.command(2).args(["--max-parallelism", "64"]).output().expect("an example");
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(said(&refused).contains("--max-parallelism"), "{}", said(&refused));
+    let other = Job { args: vec!["q0".to_owned()], ..job };
+    let refused = other.run_to_the_end(2);
+    assert_eq!(refused.status.code(), Some(1));
+    let sentence = said(&refused);
+    assert!(
+        sentence.contains("window") && sentence.contains("--allow-non-restored-state"),
+        "{sentence}"
+    );
+}
