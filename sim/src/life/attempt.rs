@@ -276,15 +276,11 @@ impl Attempt {
 
     /// Takes note of the end of the workers.
     pub(crate) fn settle(&mut self) {
-        let all = self.describe();
         if let Stage::Running { seats, thread, requests, .. } = &mut self.stage
             && seats.is_over()
             && let Some(thread) = thread.take()
         {
             self.ended = Some(Ended::Itself(joined(thread)));
-            if matches!(self.ended, Some(Ended::Itself(Err(_)))) {
-                eprintln!("{all}");
-            }
             requests.workers_ended();
             self.woken.0.store(true, Ordering::SeqCst);
         }
