@@ -112,6 +112,16 @@ pub struct Lived {
     pub attempts: usize,
     /// How many checkpoints were completed.
     pub commits: usize,
+    /// Writes that came late after all.
+    pub late: u64,
+    /// Results that a recovery made visible.
+    pub recovered: u64,
+    /// Results that were committed when they were visible already.
+    pub repeated: u64,
+    /// Results that were left behind and thrown away by a recovery.
+    pub leftovers: u64,
+    /// Calls of sinks that failed.
+    pub failed: u64,
 }
 
 /// The sinks of a job that survive its attempts.
@@ -203,7 +213,18 @@ impl Life {
         });
         let chapters = chapters(done.collect());
         let commits = self.store.commits();
-        Ok(Lived { visible: self.disk.visible(), chapters, attempts, commits })
+        let counts = self.disk.counts();
+        Ok(Lived {
+            visible: self.disk.visible(),
+            chapters,
+            attempts,
+            commits,
+            late: self.store.late(),
+            recovered: counts.recovered,
+            repeated: counts.repeated,
+            leftovers: counts.leftovers,
+            failed: counts.failed,
+        })
     }
 
     /// Lets one of those go on that want to.

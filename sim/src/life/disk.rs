@@ -111,10 +111,6 @@ impl Disk {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn set_faults(&self, faults: SinkFaults) {
-        self.lock().faults = faults;
-    }
-
     pub(crate) fn counts(&self) -> DiskCounts {
         self.lock().counts
     }
