@@ -36,8 +36,6 @@ mod choice;
 #[cfg(test)]
 mod behaviour;
 #[cfg(test)]
-mod moved_behaviour;
-#[cfg(test)]
 mod session_behaviour;
 #[cfg(test)]
 mod agreement;

@@ -47,12 +47,7 @@ impl Floors {
     /// Returns the floor of the group to which keys with this hash belong.
     #[must_use]
     pub fn of_hash(&self, hash: u64) -> i64 {
-        self.of_index(self.range.index_of(self.groups.of_hash(hash)))
-    }
-
-    /// Returns the floor of the group at this place of the range.
-    #[must_use]
-    pub fn of_index(&self, index: usize) -> i64 {
+        let index = self.range.index_of(self.groups.of_hash(hash));
         self.of_groups.get(index).copied().unwrap_or(i64::MIN)
     }
 }

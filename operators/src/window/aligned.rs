@@ -15,8 +15,6 @@
 //! **Invariants**
 //! - *Once*: a window has fired when `fired_until` is at its end, and for a group when `next_group`
 //!   is past it; both move forward only (`fire_due`).
-//! - *Once over restarts*: a key group does not fire a window again that it had fired before it came
-//!   here from a worker that was ahead (`has_fired`).
 //! - *Nothing left behind*: no record comes between two calls of one firing, as the shell promises;
 //!   a late one would count in some keys and not in others (`behind`).
 //!
@@ -36,7 +34,7 @@ use highwater_core::key::{Key, KeyGroupRange, KeyGroups};
 use highwater_core::record::{Batch, Data, Record};
 use highwater_core::shell::Logic;
 use highwater_core::time::NO_EVENT_TIME;
-use highwater_state::{Backend, Floors, Hashed, KeyedSpace, Space, Table};
+use highwater_state::{Backend, Hashed, KeyedSpace, Space, Table};
 
 use super::assigner::Alignment;
 use super::function::WindowFunction;
@@ -98,8 +96,6 @@ where
     stacks: Vec<TwoStacks<K, W::Acc>>,
     groups: KeyGroups,
     range: KeyGroupRange,
-    /// How far the groups had come when they were restored.
-    floors: Floors,
 }
 
 impl<K, T, F, W> AlignedWindows<K, T, F, W>
@@ -146,7 +142,6 @@ where
             stacks: (0..stacks).map(|_| TwoStacks::new()).collect(),
             groups: backend.key_groups(),
             range,
-            floors: backend.floors().borrow().clone(),
         })
     }
 
@@ -307,17 +302,8 @@ where
         more
     }
 
-    /// Returns whether the next group had fired a window before it was restored. What it holds of
-    /// the slices is then kept for late records and for later windows.
-    fn has_fired(&self, window: &TimeWindow) -> bool {
-        self.floors.of_index(self.next_group) >= window.max_timestamp()
-    }
-
     /// Fires a window for the next group.
     fn fire_group(&mut self, window: &TimeWindow, cx: &mut Context<'_, W::Out>) {
-        if self.has_fired(window) {
-            return;
-        }
         let (event_time, mut fired) = (window.max_timestamp(), 0);
         let places = self.places(window);
         let (group, table, function) = (self.next_group, &mut self.table, &mut self.function);
