@@ -9,8 +9,8 @@
 //! The loop is one future. In a job it runs on a thread of its own, with tokio's threads for what
 //! takes long; in a simulation it is polled by whoever decides what happens next.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures_channel::{mpsc, oneshot};
@@ -28,7 +28,7 @@ use crate::background::Offload;
 use crate::coordinator::{Action, Coordinator, Event, Request, Status};
 use crate::error::CommitError;
 use crate::export::export;
-use crate::garbage::Garbage;
+use crate::garbage::{Collector, Garbage, Superseding};
 use crate::log::{Attempt, Completed};
 use crate::manifest::Manifest;
 use crate::marker::mark_committed;
@@ -77,7 +77,9 @@ type Step = LocalBoxFuture<'static, Option<Event>>;
 /// What several steps use.
 struct Shared {
     attempt: Mutex<Attempt>,
-    garbage: Mutex<Garbage>,
+    /// What the log retains since the last commit.
+    retained: std::sync::Mutex<Vec<Completed>>,
+    collector: Collector,
 }
 
 /// The loop, while it runs.
@@ -106,7 +108,11 @@ impl Driver {
     /// - `now`: the time since the start, and since 1970 in ms.
     pub(crate) async fn run(self, now: impl Fn() -> (Duration, i64)) {
         let Driver { mut taken, mut asked, ended, attempt, garbage, .. } = self;
-        let shared = Shared { attempt: Mutex::new(attempt), garbage: Mutex::new(garbage) };
+        let shared = Shared {
+            attempt: Mutex::new(attempt),
+            retained: std::sync::Mutex::default(),
+            collector: Collector::new(garbage),
+        };
         let savepoint = self.options.restore.savepoint().filter(|_| self.options.claim);
         let mut this = Loop {
             claimed: savepoint.map(str::to_owned),
@@ -222,16 +228,17 @@ impl Loop {
             Action::Log { checkpoint, manifest } => {
                 self.logging = true;
                 let (shared, job) = (Arc::clone(&self.shared), Arc::clone(&self.job));
-                self.step(async move { log(&shared.attempt, &job, checkpoint, &manifest).await });
+                self.step(async move { log(&shared, &job, checkpoint, &manifest).await });
             }
             Action::Mark(completed) => self.mark(completed, true),
             Action::Collect { completed, manifest } => {
                 let (shared, claimed) = (Arc::clone(&self.shared), self.claimed.take());
+                let retained =
+                    shared.retained.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                shared.collector.add(Superseding { completed, manifest: *manifest, retained });
                 self.step(async move {
-                    let retained = shared.attempt.lock().await.completed().to_vec();
                     let before = reach("collect-before");
-                    let mut garbage = shared.garbage.lock().await;
-                    garbage.collect(&retained, &completed, &manifest, &[]).await;
+                    shared.collector.collect().await;
                     if let Err(error) = before.and_then(|()| reach("collect-after")) {
                         tracing::warn!(error = error.sentence(), "collecting garbage failed");
                     }
@@ -327,16 +334,17 @@ async fn write(storage: &Storage, manifest: &Manifest) -> Result<ObjectRef> {
 
 /// Puts a checkpoint into the log. When nobody can know whether it is there, the job ends: the next
 /// attempt reads it in the log.
-async fn log(
-    attempt: &Mutex<Attempt>,
-    job: &Job,
-    checkpoint: Epoch,
-    manifest: &ObjectRef,
-) -> Option<Event> {
+async fn log(shared: &Shared, job: &Job, checkpoint: Epoch, manifest: &ObjectRef) -> Option<Event> {
     if let Err(error) = reach("log-before") {
         return Some(Event::Logged(Err(error.sentence())));
     }
-    let logged = attempt.lock().await.commit(checkpoint.0, manifest).await;
+    let mut attempt = shared.attempt.lock().await;
+    let logged = attempt.commit(checkpoint.0, manifest).await;
+    if logged.is_ok() {
+        let retained = attempt.completed().to_vec();
+        *shared.retained.lock().unwrap_or_else(PoisonError::into_inner) = retained;
+    }
+    drop(attempt);
     if let Err(error) = reach("log-after") {
         job.fail(error);
         return None;
