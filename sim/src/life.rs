@@ -1,7 +1,7 @@
 //! The life of a job over all its attempts: killed, fenced and restarted until it is complete.
 //!
 //! ```text
-//! seed --> Life: attempts, each with its workers, limits, backend, faults and end
+//! seed --> Life: attempts, each with its workers, limits, backend, troubles and end
 //!            |
 //!            v          turns
 //!     attempt 1 --kill--> attempt 2 --stopped--> attempt 3 ----> complete
@@ -12,28 +12,31 @@
 //! Everything is real but the store, the disk and time: workers, the coordinator and the loop that
 //! drives it, the log, restore. A kill may come at any turn of a worker, at any poll of the loop, and
 //! before or after any call of the store. What an attempt had sent to the store when it was killed
-//! may be done later.
+//! may be done later. Calls of the store are lost, unanswered, answered in vain or late, and sinks
+//! fail to prepare, commit and recover; the attempts after those that are drawn to be disturbed have
+//! no such troubles, so that the job ends.
 //!
 //! **Checked while it runs**: I8, I9 and I10, by somebody who reads the store himself; and that the
 //! job ends. What is visible in the end is the caller's to compare.
 //!
 //! **Sources**: FoundationDB's simulation; Jepsen's faults.
 
+mod fate;
 mod attempt;
-mod audit;
 mod baton;
-mod disk;
-mod store;
 mod time;
+
+mod link;
+mod store;
+mod audit;
+mod disk;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt};
-use highwater_checkpoint::storage::Retry;
-use highwater_checkpoint::{CheckpointOptions, Restore, Storage};
+use highwater_checkpoint::Storage;
 use highwater_core::clock::ManualClock;
 use highwater_core::config::Mode;
 use highwater_core::error::Result;
@@ -49,7 +52,9 @@ use crate::world::{Item, World};
 use attempt::{Attempt, Began, Done, Program, Setup};
 use baton::Baton;
 use disk::{Disk, DiskSink};
-use store::{Link, Store};
+use fate::{Fate, Troubles};
+use link::Link;
+use store::Store;
 use time::{SimulatedPace, Time};
 
 /// The turns after which a job must be complete.
@@ -57,24 +62,11 @@ const LIMIT: u64 = 1_000_000;
 /// The turns for which attempts that were overtaken live on after the job is complete.
 const AFTERLIFE: u64 = 300;
 
-/// How an attempt ends that does not run to the end of the job; turns count from its start.
-#[derive(Clone, Copy, Debug)]
-enum Fate {
-    /// It runs to the end.
-    Complete,
-    /// It is killed after this many turns.
-    Killed { turns: u64 },
-    /// It is killed at this step of its calls of the store.
-    KilledAt { step: u64 },
-    /// After this many turns the next attempt starts, while this one stands still for some turns
-    /// and then goes on.
-    Overtaken { turns: u64, still: u64 },
-}
-
 /// An attempt, while it lives.
 struct Living {
     attempt: Attempt,
     fate: Fate,
+    troubles: Troubles,
     began: u64,
     /// Until when it stands still.
     held: Option<u64>,
@@ -112,8 +104,12 @@ pub struct Lived {
     pub attempts: usize,
     /// How many checkpoints were completed.
     pub commits: usize,
-    /// Writes that came late after all.
+    /// Calls of the store that failed.
+    pub failed: u64,
+    /// Changes of the store that came late after all.
     pub late: u64,
+    /// Listings that showed what was there before.
+    pub stale: u64,
     /// Results that a recovery made visible.
     pub recovered: u64,
     /// Results that were committed when they were visible already.
@@ -121,7 +117,7 @@ pub struct Lived {
     /// Results that were left behind and thrown away by a recovery.
     pub leftovers: u64,
     /// Calls of sinks that failed.
-    pub failed: u64,
+    pub failed_in_sinks: u64,
 }
 
 /// The sinks of a job that survive its attempts.
@@ -213,17 +209,20 @@ impl Life {
         });
         let chapters = chapters(done.collect());
         let commits = self.store.commits();
-        let counts = self.disk.counts();
+        let (store, counts) = (self.store.counts(), self.disk.counts());
+        assert_eq!(counts.undone, 0, "results were taken back though nothing was damaged");
         Ok(Lived {
             visible: self.disk.visible(),
             chapters,
             attempts,
             commits,
-            late: self.store.late(),
+            failed: store.failed,
+            late: store.late,
+            stale: store.stale,
             recovered: counts.recovered,
             repeated: counts.repeated,
             leftovers: counts.leftovers,
-            failed: counts.failed,
+            failed_in_sinks: counts.failed,
         })
     }
 
@@ -249,24 +248,28 @@ impl Life {
     /// opened its log fences the newer one: that is provoked.
     fn check(&self, living: &[Living]) -> std::result::Result<(), String> {
         let overlapped = living.iter().any(|living| living.overtaken);
-        match living.last().map(|living| &living.attempt) {
-            Some(attempt) if attempt.is_over() => match attempt.verdict() {
-                Err(error) if overlapped && error.contains("was fenced") => Ok(()),
-                verdict => verdict.map_err(|error| format!("{error}\n{}", describe(living))),
-            },
+        match living.last() {
+            Some(Living { attempt, troubles, .. }) if attempt.is_over() => {
+                match attempt.verdict() {
+                    Err(error) if overlapped && error.contains("was fenced") => Ok(()),
+                    Err(error) if troubles.explain(&error) => Ok(()),
+                    verdict => verdict.map_err(|error| format!("{error}\n{}", describe(living))),
+                }
+            }
             _ => Ok(()),
         }
     }
 
     fn begin(&mut self, number: usize, program: &Program) -> Living {
         let mut random = self.random.fork();
-        let disturbed = number < self.disturbed;
-        let fate = match random.below(3) {
-            _ if !disturbed => Fate::Complete,
-            0 => Fate::Killed { turns: random.below(600) },
-            1 => Fate::KilledAt { step: random.below(120) + 1 },
-            _ => Fate::Overtaken { turns: random.below(600), still: random.below(400) },
-        };
+        let (mut fate, mut troubles) = (Fate::Complete, Troubles::default());
+        if number < self.disturbed {
+            fate = Fate::draw(&mut random);
+            if random.chance(600) {
+                troubles = Troubles::draw(&mut random);
+            }
+        }
+        self.disk.set_faults(troubles.sinks);
         let world = World::draw(random.draw());
         let mut config = world.config;
         config.clock = Arc::<ManualClock>::clone(&self.clock);
@@ -278,37 +281,24 @@ impl Life {
             let cache_bytes = random.pick(&[0, 1000, 1 << 20]);
             config.stores = Some(Arc::new(MemoryStores { cache_bytes }));
         }
-        let options = CheckpointOptions {
-            interval: Duration::from_millis(random.pick(&[10, 20, 50, 100])),
-            timeout: Duration::from_millis(random.pick(&[2000, 600_000])),
-            min_pause: Duration::from_millis(random.pick(&[0, 0, 30])),
-            max_concurrent: random.pick(&[1, 1, 2, 3]),
-            tolerable_failures: 1000,
-            retained: random.pick(&[1, 2, 3]),
-            deltas: random.pick(&[0, 1, 3]),
-            restore: Restore::Latest,
-            ..CheckpointOptions::at("memory://")
-        };
-        let step = match fate {
-            Fate::KilledAt { step } => Some(step),
-            _ => None,
-        };
-        let link = Link::new(&self.store, random.pick(&[0, 2, 10]), step);
-        let retry = Retry {
-            tries: 3,
-            pause: Duration::from_millis(5),
-            pause_max: Duration::from_millis(50),
-            timeout: Duration::from_millis(500),
-        };
+        let latency_ms_max = random.pick(&[0, 2, 10]);
+        let link = Link::new(&self.store, latency_ms_max, troubles.store, fate.last_step());
         let storage = Storage::of(Arc::new(link.clone()), "")
             .unwrap_or_else(|error| unreachable!("no prefix is a prefix: {error}"))
             .with_pace(Arc::new(SimulatedPace(Arc::clone(&self.time))))
-            .with_retry(retry);
-        let offload_ms_max = random.pick(&[0, 5, 30]);
-        let faults = world.faults;
-        let setup = Setup { config, faults, options, storage, link, offload_ms_max, random };
+            .with_retry(fate::retry());
+        let setup = Setup {
+            config,
+            faults: world.faults,
+            options: fate::options(&mut random, !troubles.any),
+            storage,
+            link,
+            offload_ms_max: random.pick(&[0, 5, 30, 200]),
+            random,
+        };
         let attempt = Attempt::begin(setup, program, &self.baton, &self.time);
-        Living { attempt, fate, began: self.baton.turn(), held: None, overtaken: false }
+        let began = self.baton.turn();
+        Living { attempt, fate, troubles, began, held: None, overtaken: false }
     }
 }
 
@@ -334,13 +324,16 @@ impl Living {
     }
 }
 
-/// Cuts off of each attempt what a later one has made anew.
+/// Cuts off of each attempt what a later one has made anew. Those after the one that completed the
+/// job had nothing left to do.
 fn chapters(mut done: Vec<Done>) -> Vec<Chapter> {
     done.retain(|done| done.began.is_some());
     done.sort_by_key(|done| done.began.map(|began| began.attempt));
+    let complete = done.iter().position(|done| done.is_complete);
+    done.truncate(complete.map_or(done.len(), |last| last + 1));
     let mut chapters = Vec::new();
     let mut end = u64::MAX;
-    for Done { journal, began } in done.into_iter().rev() {
+    for Done { journal, began, .. } in done.into_iter().rev() {
         let Some(Began { first, key_groups, .. }) = began else { continue };
         if first < end {
             chapters.push(Chapter { journal, epochs: first..end, key_groups });

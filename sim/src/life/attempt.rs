@@ -23,7 +23,7 @@ use highwater_core::worker::Turns;
 use highwater_operators::environment::{Env, Summary, run};
 
 use super::baton::{Baton, Seats};
-use super::store::Link;
+use super::link::Link;
 use super::time::Time;
 use crate::faults::Faults;
 use crate::journal::{Journal, Note};
@@ -76,6 +76,8 @@ pub(crate) struct Done {
     pub(crate) journal: Vec<Note>,
     /// `None` if it never began.
     pub(crate) began: Option<Began>,
+    /// Whether it completed the job.
+    pub(crate) is_complete: bool,
 }
 
 /// With what an attempt began.
@@ -316,7 +318,8 @@ impl Attempt {
     }
 
     pub(crate) fn finish(self) -> Done {
-        Done { journal: self.journal.take(), began: self.began }
+        let is_complete = self.is_complete();
+        Done { journal: self.journal.take(), began: self.began, is_complete }
     }
 }
 

@@ -55,6 +55,9 @@ impl Part {
 
 type Parts = BTreeMap<Part, Vec<Record<Item>>>;
 
+/// What the errors of the disk say.
+pub(crate) const FAILED: &str = "the disk failed";
+
 /// How often calls of a sink fail, in so many of a thousand.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct SinkFaults {
@@ -64,6 +67,17 @@ pub(crate) struct SinkFaults {
     pub(crate) commit: u64,
     /// What was left behind cannot be dealt with; some of it may have been.
     pub(crate) recover: u64,
+}
+
+impl SinkFaults {
+    /// Draws how often what goes wrong.
+    pub(crate) fn draw(random: &mut Random) -> Self {
+        SinkFaults {
+            prepare: random.pick(&[0, 0, 5]),
+            commit: random.pick(&[0, 50, 300]),
+            recover: random.pick(&[0, 100]),
+        }
+    }
 }
 
 /// What was done, so that a test can tell that it tested something.
@@ -77,6 +91,8 @@ pub(crate) struct DiskCounts {
     pub(crate) leftovers: u64,
     /// Calls that failed.
     pub(crate) failed: u64,
+    /// Parts that were taken back.
+    pub(crate) undone: u64,
 }
 
 #[derive(Debug)]
@@ -109,6 +125,11 @@ impl Disk {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Fails from now on so often.
+    pub(crate) fn set_faults(&self, faults: SinkFaults) {
+        self.lock().faults = faults;
     }
 
     pub(crate) fn counts(&self) -> DiskCounts {
@@ -154,7 +175,7 @@ pub(crate) struct DiskSink {
 }
 
 fn failure(what: &str) -> Error {
-    Error::program(format!("the disk failed: {what}"))
+    Error::program(format!("{FAILED}: {what}"))
 }
 
 impl Sink<Item> for DiskSink {
@@ -182,6 +203,16 @@ impl Sink<Item> for DiskSink {
         let before = state.hidden.len();
         state.hidden.retain(|part, _| part.sink != self.name || part.attempt >= attempt);
         state.counts.leftovers += (before - state.hidden.len()) as u64;
+        Ok(())
+    }
+
+    fn undo(&self, attempt: u64, after: Epoch) -> Result<()> {
+        let mut state = self.disk.lock();
+        let before = state.visible.len();
+        state.visible.retain(|part, _| {
+            part.sink != self.name || part.attempt >= attempt || part.epoch <= after.0
+        });
+        state.counts.undone += (before - state.visible.len()) as u64;
         Ok(())
     }
 }
