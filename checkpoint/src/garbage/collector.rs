@@ -16,6 +16,7 @@ use futures_util::lock::Mutex;
 use super::Garbage;
 use crate::log::Completed;
 use crate::manifest::Manifest;
+use crate::storage::ObjectRef;
 
 /// A checkpoint that has superseded others.
 #[derive(Clone, Debug)]
@@ -55,6 +56,12 @@ impl Collector {
         while let Some(Superseding { completed, manifest, retained }) = self.next() {
             garbage.collect(&retained, &completed, &manifest, &[]).await;
         }
+    }
+
+    /// Deletes what a checkpoint had written that will never be completed, see
+    /// [`Garbage::discard`].
+    pub async fn discard(&self, files: impl IntoIterator<Item = ObjectRef>) {
+        self.garbage.lock().await.discard(files).await;
     }
 
     fn next(&self) -> Option<Superseding> {
