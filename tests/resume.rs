@@ -8,143 +8,33 @@
 //! Checkpoints are kept in memory and are complete as soon as all operators have handed over; the
 //! sink counts the records before the last one and forgets the others, as a transactional one does.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+#[path = "support/in_memory.rs"]
+mod in_memory;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use highwater::connectors::nexmark;
 use highwater::core::config::Config as Engine;
-use highwater::core::cut::{Cut, CutKind, EncodedState, Snapshots};
+use highwater::core::cut::Snapshots;
 use highwater::core::job::Job;
 use highwater::core::key::stable_hash;
-use highwater::core::metrics::OperatorMetrics;
-use highwater::core::record::Batch;
-use highwater::core::sink::{Committable, Sink, Writer, WriterContext};
 use highwater::core::source::Source;
-use highwater::core::time::Epoch;
 use highwater::operators::environment::run;
 use highwater::prelude::*;
-
-/// The states of all operators, by uid, in the order of the workers.
-type Stored = BTreeMap<String, Vec<Arc<EncodedState>>>;
-/// What each operator on each worker has handed over at the end of an epoch.
-type Taken = BTreeMap<(String, usize), Vec<EncodedState>>;
-
-/// The checkpoints of one start of the job.
-#[derive(Default)]
-struct InMemory {
-    first: Epoch,
-    stored: Option<Stored>,
-    taken: Mutex<BTreeMap<Epoch, Taken>>,
-}
-
-impl InMemory {
-    /// Whether all operators have handed over at the end of this epoch.
-    fn is_complete(&self, epoch: Epoch, operators: usize) -> bool {
-        let taken = self.taken.lock().expect("no panic");
-        taken.get(&epoch).is_some_and(|taken| taken.len() == operators)
-    }
-
-    /// Returns the last complete checkpoint and its epoch.
-    fn last(&self, operators: usize) -> Option<(Epoch, Stored)> {
-        let taken = self.taken.lock().expect("no panic");
-        let (epoch, last) = taken.iter().rfind(|(_, taken)| taken.len() == operators)?;
-        let mut stored = Stored::new();
-        for ((uid, _worker), states) in last {
-            stored.entry(uid.clone()).or_default().extend(states.iter().cloned().map(Arc::new));
-        }
-        Some((*epoch, stored))
-    }
-}
-
-impl Snapshots for InMemory {
-    fn first_epoch(&self) -> Epoch {
-        self.first
-    }
-
-    fn attempt(&self) -> u64 {
-        1
-    }
-
-    fn resumes(&self) -> bool {
-        self.stored.is_some()
-    }
-
-    fn kind(&self, _: Epoch) -> CutKind {
-        CutKind::default()
-    }
-
-    fn take(&self, operator: &OperatorMetrics, cut: Cut) {
-        let epoch = cut.epoch;
-        let states = cut.into_states().into_iter().map(|state| state.encode().expect("a state"));
-        let name = (operator.uid.clone(), operator.worker);
-        self.taken
-            .lock()
-            .expect("no panic")
-            .entry(epoch)
-            .or_default()
-            .insert(name, states.collect());
-    }
-
-    fn restored(&self, uid: &str) -> Result<Option<Vec<Arc<EncodedState>>>> {
-        Ok(self.stored.as_ref().and_then(|stored| stored.get(uid)).cloned())
-    }
-
-    fn undo_after(&self) -> Option<Epoch> {
-        None
-    }
-
-    fn committed(&self, _: &str) -> Vec<String> {
-        Vec::new()
-    }
-}
-
-/// Collects what it is given, by epoch.
-#[derive(Clone, Default)]
-struct ByEpoch {
-    epochs: Arc<Mutex<BTreeMap<Epoch, Vec<u64>>>>,
-    written: Arc<AtomicU64>,
-    batch: Vec<u64>,
-}
-
-impl Sink<u64> for ByEpoch {
-    fn open(&self, _: WriterContext) -> Result<Box<dyn Writer<u64>>> {
-        Ok(Box::new(self.clone()))
-    }
-}
-
-impl Writer<u64> for ByEpoch {
-    fn write(&mut self, batch: &mut Batch<u64>) -> Result<()> {
-        self.written.fetch_add(batch.len() as u64, Ordering::SeqCst);
-        self.batch.extend(batch.drain(..).map(|record| record.value));
-        Ok(())
-    }
-
-    fn pre_commit(&mut self, epoch: Epoch) -> Result<Vec<Box<dyn Committable>>> {
-        let mut epochs = self.epochs.lock().expect("no panic");
-        epochs.entry(epoch).or_default().append(&mut self.batch);
-        Ok(Vec::new())
-    }
-}
+use in_memory::{ByEpoch, InMemory, until_built};
 
 /// Takes one checkpoint after the other; halts the job when there is one and the sink has `stop_at`
 /// records, or lets it end when one was taken of everything.
-fn drive(job: &Job, snapshots: &InMemory, sink: &ByEpoch, stop_at: u64) {
-    while !job.is_built() && !job.has_failed() {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    let operators = job.metrics().operators().len();
+fn drive(job: &Job, snapshots: &InMemory, sink: &ByEpoch<u64>, stop_at: u64) {
+    until_built(job);
     while !job.has_failed() {
         let is_last = job.is_drained();
-        let ended = Epoch(job.trigger().0 - 1);
-        while !job.has_failed() && !snapshots.is_complete(ended, operators) {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        snapshots.checkpoint(job);
         if is_last {
             return job.release();
         }
-        if sink.written.load(Ordering::SeqCst) >= stop_at {
+        if sink.written() >= stop_at {
             return job.halt();
         }
     }
@@ -165,11 +55,7 @@ fn results<S: Source + Sync>(
     let (mut visible, mut from) = (Vec::new(), None);
     for (i, &workers_now) in workers.iter().enumerate() {
         before(i);
-        let (first, stored) = match from.take() {
-            Some((epoch, stored)) => (Epoch::next(epoch), Some(stored)),
-            None => (Epoch(0), None),
-        };
-        let snapshots = Arc::new(InMemory { first, stored, taken: Mutex::default() });
+        let snapshots = Arc::new(InMemory::after(from.take()));
         let config = Engine {
             max_parallelism: Some(128),
             rate: Some(200_000),
@@ -188,11 +74,8 @@ fn results<S: Source + Sync>(
             });
             ran.expect("a job without errors");
         });
-        let (epoch, stored) =
-            snapshots.last(job.metrics().operators().len()).expect("a checkpoint is complete");
-        let mut epochs = sink.epochs.lock().expect("no panic");
-        visible
-            .extend(epochs.iter_mut().filter(|(e, _)| **e <= epoch).flat_map(|(_, v)| v.drain(..)));
+        let (epoch, stored) = snapshots.last(&job).expect("a checkpoint is complete");
+        visible.extend(sink.up_to(epoch));
         from = Some((epoch, stored));
     }
     visible.sort_unstable();

@@ -9,8 +9,10 @@
 //! The loop is one future. In a job it runs on a thread of its own, with tokio's threads for what
 //! takes long; in a simulation it is polled by whoever decides what happens next.
 
-use std::sync::Arc;
+mod steps;
+
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures_channel::{mpsc, oneshot};
@@ -22,29 +24,24 @@ use highwater_core::cut::Snapshots;
 use highwater_core::error::{Error, Result};
 use highwater_core::failpoint::reach;
 use highwater_core::job::Job;
-use highwater_core::sink::Committable;
 use highwater_core::time::Epoch;
 
 use crate::background::Offload;
 use crate::checkpoints::Checkpoints;
 use crate::coordinator::{Action, Coordinator, Event, Request, Start, Status};
-use crate::error::CommitError;
 use crate::export::export;
-use crate::garbage::Garbage;
+use crate::garbage::{Collector, Superseding};
 use crate::log::{Attempt, Completed};
-use crate::manifest::Manifest;
 use crate::marker::mark_committed;
 use crate::messages::{Instance, Order, Report};
 use crate::options::CheckpointOptions;
 use crate::process::{Process, Taken};
 use crate::savepoint::delete_claimed;
-use crate::storage::{ObjectRef, Storage};
+use crate::storage::Storage;
+use steps::{commit, log, write};
 
 /// How often the loop looks at the job and the clock.
 const TICK: Duration = Duration::from_millis(5);
-/// How often a commit is tried, and the pause after the first time.
-const COMMIT_TRIES: u32 = 5;
-const COMMIT_PAUSE: Duration = Duration::from_millis(50);
 
 /// What somebody wants of the loop, and where the answer goes.
 #[derive(Debug)]
@@ -61,7 +58,9 @@ type Step = LocalBoxFuture<'static, Option<Event>>;
 /// What several steps use.
 struct Shared {
     attempt: Mutex<Attempt>,
-    garbage: Mutex<Garbage>,
+    /// What the log retains since the last commit.
+    retained: std::sync::Mutex<Vec<Completed>>,
+    collector: Collector,
 }
 
 /// The loop.
@@ -104,7 +103,11 @@ impl Driver {
             workers: job.config().workers,
         };
         let claimed = options.restore.savepoint().filter(|_| options.claim).map(str::to_owned);
-        let shared = Shared { attempt: Mutex::new(attempt), garbage: Mutex::new(garbage) };
+        let shared = Shared {
+            attempt: Mutex::new(attempt),
+            retained: std::sync::Mutex::default(),
+            collector: Collector::new(garbage),
+        };
         Driver {
             coordinator: Coordinator::new(options.clone(), start),
             options,
@@ -227,16 +230,17 @@ impl Driver {
             Action::Log { checkpoint, manifest } => {
                 self.logging = true;
                 let (shared, job) = (Arc::clone(&self.shared), Arc::clone(&self.job));
-                self.step(async move { log(&shared.attempt, &job, checkpoint, &manifest).await });
+                self.step(async move { log(&shared, &job, checkpoint, &manifest).await });
             }
             Action::Mark(completed) => self.mark(completed, true),
             Action::Collect { completed, manifest } => {
                 let (shared, claimed) = (Arc::clone(&self.shared), self.claimed.take());
+                let retained =
+                    shared.retained.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                shared.collector.add(Superseding { completed, manifest: *manifest, retained });
                 self.step(async move {
-                    let retained = shared.attempt.lock().await.completed().to_vec();
                     let before = reach("collect-before");
-                    let mut garbage = shared.garbage.lock().await;
-                    garbage.collect(&retained, &completed, &manifest, &[]).await;
+                    shared.collector.collect().await;
                     if let Err(error) = before.and_then(|()| reach("collect-after")) {
                         tracing::warn!(error = error.sentence(), "collecting garbage failed");
                     }
@@ -249,7 +253,7 @@ impl Driver {
             Action::Discard(written) => {
                 let shared = Arc::clone(&self.shared);
                 self.step(async move {
-                    shared.garbage.lock().await.discard(written).await;
+                    shared.collector.discard(written).await;
                     None
                 });
             }
@@ -327,72 +331,5 @@ impl Driver {
         if let Some(answer) = self.answer.take() {
             let _ = answer.send(Err("the job has ended".to_owned()));
         }
-    }
-}
-
-/// Writes the manifest of a checkpoint.
-async fn write(storage: &Storage, manifest: &Manifest) -> Result<ObjectRef> {
-    reach("manifest-before")?;
-    let written = manifest.write(storage).await?;
-    reach("manifest-after").map(|()| written)
-}
-
-/// Puts a checkpoint into the log. When nobody can know whether it is there, the job ends: the next
-/// attempt reads it in the log.
-async fn log(
-    attempt: &Mutex<Attempt>,
-    job: &Job,
-    checkpoint: Epoch,
-    manifest: &ObjectRef,
-) -> Option<Event> {
-    if let Err(error) = reach("log-before") {
-        return Some(Event::Logged(Err(error.sentence())));
-    }
-    let logged = attempt.lock().await.commit(checkpoint.0, manifest).await;
-    if let Err(error) = reach("log-after") {
-        job.fail(error);
-        return None;
-    }
-    match logged {
-        Ok(completed) => Some(Event::Logged(Ok(completed))),
-        Err(error @ CommitError::Declined { .. }) => {
-            Some(Event::Logged(Err(Error::state(error).sentence())))
-        }
-        Err(error) => {
-            job.fail(Error::state(error));
-            None
-        }
-    }
-}
-
-/// Makes results visible, one after the other, each tried several times.
-async fn commit(
-    mut waiting: Vec<Box<dyn Committable>>,
-    offload: &dyn Offload,
-    storage: &Storage,
-) -> Result<()> {
-    let mut tries = 1;
-    loop {
-        let (rest, failed) = offload
-            .run(move || {
-                let mut failed = None;
-                waiting.retain_mut(|committable| {
-                    if failed.is_none() {
-                        let committed = reach("commit-before").and_then(|()| committable.commit());
-                        failed = committed.and_then(|()| reach("commit-after")).err();
-                    }
-                    failed.is_some()
-                });
-                (waiting, failed)
-            })
-            .await?;
-        waiting = rest;
-        match failed {
-            None => return Ok(()),
-            Some(error) if tries == COMMIT_TRIES => return Err(error),
-            Some(error) => tracing::warn!(error = %error.sentence(), "a commit failed, again"),
-        }
-        storage.pace().sleep(COMMIT_PAUSE * (1 << tries)).await;
-        tries += 1;
     }
 }

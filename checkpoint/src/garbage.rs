@@ -24,6 +24,10 @@
 //!
 //! **Cost**: one listing for each attempt; per commit nothing is listed, and two slots are read.
 
+mod collector;
+
+pub use collector::{Collector, Superseding};
+
 use std::collections::BTreeSet;
 
 use crate::error::StorageError;

@@ -10,7 +10,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use highwater_checkpoint::garbage::Garbage;
+use futures_util::FutureExt;
+use highwater_checkpoint::garbage::{Collector, Garbage, Superseding};
 use highwater_checkpoint::log::{self, Attempt, Completed};
 use highwater_checkpoint::manifest::{
     Manifest, OperatorSnapshot, PartRef, SnapshotKind, StoredPart, StoredState,
@@ -281,4 +282,36 @@ async fn discarding_takes_only_what_the_present_attempt_has_written() {
     assert!(!job.storage.exists(&manifest.path).await.unwrap());
     assert!(job.storage.exists(&others.path).await.unwrap());
     job.assert_safe().await;
+}
+
+#[tokio::test]
+async fn a_slow_collection_takes_nothing_of_the_checkpoints_that_are_complete_meanwhile() {
+    let mut job = Job::new(2).await;
+    let mut superseding = Vec::new();
+    for _ in 0..5 {
+        job.begin(0).await;
+        let InProgress { manifest, .. } = job.in_progress.remove(0);
+        let written = manifest.write(&job.storage).await.unwrap();
+        let completed = job.attempt.commit(manifest.checkpoint, &written).await.unwrap();
+        mark_committed(&job.storage, &completed).await.unwrap();
+        job.history.insert(0, (completed.clone(), manifest.clone()));
+        job.history.truncate(2);
+        let retained = job.attempt.completed().to_vec();
+        superseding.push(Superseding { completed, manifest, retained });
+    }
+    let history = log::read(&job.storage).await.unwrap();
+    let collector = Collector::new(Garbage::new(&job.storage, 1, &Default::default()).await);
+    let mut waiting = Vec::new();
+    for superseding in superseding {
+        collector.add(superseding);
+        let mut collection = Box::pin(collector.collect());
+        if (&mut collection).now_or_never().is_none() {
+            waiting.push(collection);
+        }
+    }
+    assert!(waiting.len() > 1, "all were done at once");
+    futures_util::future::join_all(waiting.into_iter().rev()).await;
+    job.assert_safe().await;
+    assert_eq!(history.completed.len(), 2);
+    job.assert_nothing_is_left_over();
 }

@@ -166,79 +166,69 @@ hands_on!(AnyTrigger {
     Purging => |state| *state,
 });
 
-/// Windows that do not merge, of any kind.
-pub struct AnyWindows<T>(Rc<dyn Assigner<T>>);
+/// Declares a type that stands for every type of a trait, and hands every question on.
+///
+/// - `rest`: the methods in which the traits differ.
+macro_rules! any_of {
+    ($(#[$doc:meta])* $name:ident: $kind:ident { $($rest:item)* }) => {
+        $(#[$doc])*
+        pub struct $name<T>(Rc<dyn $kind<T>>);
 
-impl<T> Clone for AnyWindows<T> {
-    fn clone(&self) -> Self {
-        AnyWindows(Rc::clone(&self.0))
+        impl<T> Clone for $name<T> {
+            fn clone(&self) -> Self {
+                $name(Rc::clone(&self.0))
+            }
+        }
+
+        impl<T> std::fmt::Debug for $name<T> {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($name)).finish_non_exhaustive()
+            }
+        }
+
+        impl<T> $name<T> {
+            /// Returns one of them.
+            pub fn new(one: impl $kind<T>) -> Self {
+                $name(Rc::new(one))
+            }
+        }
+
+        impl<T: 'static> $kind<T> for $name<T> {
+            fn check(&self) -> Result<()> {
+                self.0.check()
+            }
+
+            fn is_event_time(&self) -> bool {
+                self.0.is_event_time()
+            }
+
+            fn default_trigger(&self) -> AtEnd {
+                self.0.default_trigger()
+            }
+
+            $($rest)*
+        }
+    };
+}
+
+any_of! {
+    /// Windows that do not merge, of any kind.
+    AnyWindows: Assigner {
+        fn assign(&self, value: &T, event_time: EventTime, now_ms: i64, to: &mut Vec<TimeWindow>) {
+            self.0.assign(value, event_time, now_ms, to);
+        }
+
+        fn alignment(&self) -> Option<Alignment> {
+            self.0.alignment()
+        }
     }
 }
 
-impl<T> std::fmt::Debug for AnyWindows<T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AnyWindows").finish_non_exhaustive()
-    }
-}
-
-impl<T> AnyWindows<T> {
-    /// Returns these windows.
-    pub fn new(windows: impl Assigner<T>) -> Self {
-        AnyWindows(Rc::new(windows))
-    }
-}
-
-impl<T: 'static> Assigner<T> for AnyWindows<T> {
-    fn check(&self) -> Result<()> {
-        self.0.check()
-    }
-    fn is_event_time(&self) -> bool {
-        self.0.is_event_time()
-    }
-    fn assign(&self, value: &T, event_time: EventTime, now_ms: i64, to: &mut Vec<TimeWindow>) {
-        self.0.assign(value, event_time, now_ms, to);
-    }
-    fn default_trigger(&self) -> AtEnd {
-        self.0.default_trigger()
-    }
-    fn alignment(&self) -> Option<Alignment> {
-        self.0.alignment()
-    }
-}
-
-/// Sessions of any kind.
-pub struct AnySessions<T>(Rc<dyn SessionAssigner<T>>);
-
-impl<T> Clone for AnySessions<T> {
-    fn clone(&self) -> Self {
-        AnySessions(Rc::clone(&self.0))
-    }
-}
-
-impl<T> std::fmt::Debug for AnySessions<T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AnySessions").finish_non_exhaustive()
-    }
-}
-
-impl<T> AnySessions<T> {
-    /// Returns these sessions.
-    pub fn new(sessions: impl SessionAssigner<T>) -> Self {
-        AnySessions(Rc::new(sessions))
-    }
-}
-
-impl<T: 'static> SessionAssigner<T> for AnySessions<T> {
-    fn check(&self) -> Result<()> {
-        self.0.check()
-    }
-    fn is_event_time(&self) -> bool {
-        self.0.is_event_time()
-    }
-    fn session(&self, value: &T, time: i64) -> Result<TimeWindow> {
-        self.0.session(value, time)
-    }
-    fn default_trigger(&self) -> AtEnd {
-        self.0.default_trigger()
+any_of! {
+    /// Sessions of any kind.
+    AnySessions: SessionAssigner {
+        fn session(&self, value: &T, time: i64) -> Result<TimeWindow> {
+            self.0.session(value, time)
+        }
     }
 }

@@ -27,12 +27,15 @@ mod world;
 mod source;
 mod watchdog;
 
+mod life;
+
 pub mod any;
 pub mod oracle;
 pub mod scenario;
 
 pub use faults::Faults;
 pub use journal::{Happening, Journal, Note};
+pub use life::{Life, Lived, Sinks};
 pub use random::Random;
 pub use source::{Pace, Scripted};
 pub use turns::SeededTurns;

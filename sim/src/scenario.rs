@@ -10,9 +10,10 @@ mod build;
 
 mod model;
 mod check;
+mod replay;
 mod batch;
 
 pub use batch::final_results;
-pub use build::build;
-pub use check::{Coverage, check};
+pub use build::{build, build_into};
+pub use check::{Arrived, Chapter, Coverage, check, check_chapters};
 pub use graph::{Family, Firing, Graph, Op, SourcePlan, Step, WindowPlan, Windows};

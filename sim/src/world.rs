@@ -7,6 +7,7 @@ use highwater_core::clock::{ManualClock, SystemClock};
 use highwater_core::config::{Budget, Config, Mode};
 use highwater_core::error::Result;
 use highwater_core::job::Job;
+use highwater_core::key::KeyGroups;
 use highwater_operators::environment::{Env, Summary, run};
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +54,8 @@ pub struct Run {
     pub order: Vec<u8>,
     /// What the job came to.
     pub ended: Result<Summary>,
+    /// How keys were divided among the workers.
+    pub key_groups: KeyGroups,
     /// How often an operator had no credit for what it wanted to emit.
     pub blocked: u64,
 }
@@ -157,11 +160,13 @@ where
         Ok(job) => Arc::new(job),
         Err(error) => {
             let (journal, order) = (Vec::new(), Vec::new());
-            return Run { journal, order, ended: Err(error), blocked: 0 };
+            let key_groups = KeyGroups::new(1, 1);
+            return Run { journal, order, ended: Err(error), key_groups, blocked: 0 };
         }
     };
     started(&job);
     let ended = run(&job, program);
     let blocked = job.metrics().operators().iter().map(|o| o.blocked.get()).sum();
-    Run { journal: journal.take(), order: Vec::new(), ended, blocked }
+    let key_groups = job.key_groups();
+    Run { journal: journal.take(), order: Vec::new(), ended, key_groups, blocked }
 }

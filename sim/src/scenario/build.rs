@@ -30,6 +30,15 @@ fn late_tag() -> OutputTag<Item> {
 
 /// Describes a job. The uid of step `i` is `step-i`, what is looked at ends in `tap-i` and `late-i`.
 pub fn build<'scope>(graph: &Graph, env: &Env<'scope>) {
+    build_into(graph, env, &|stream, name| {
+        let _end = stream.discard().uid(name);
+    });
+}
+
+/// Describes a job.
+///
+/// - `end`: is given what is looked at, and the uid of the sink that it must put there.
+pub fn build_into<'scope>(graph: &Graph, env: &Env<'scope>, end: &dyn Fn(&Stream<'scope>, &str)) {
     let mut streams: Vec<Stream<'scope>> = Vec::new();
     for (i, plan) in graph.sources.iter().enumerate() {
         let source = Scripted::new(plan.splits.clone(), Pace::Drawn { seed: plan.seed });
@@ -46,12 +55,12 @@ pub fn build<'scope>(graph: &Graph, env: &Env<'scope>) {
         let uid = format!("step-{i}");
         let (stream, late) = apply(step.op, &left, &right, &uid);
         if let Some(late) = late {
-            let _late = late.discard().uid(&format!("late-{i}"));
+            end(&late, &format!("late-{i}"));
         }
         streams.push(stream);
     }
     for stream in graph.taps() {
-        let _tap = streams[stream].discard().uid(&format!("tap-{stream}"));
+        end(&streams[stream], &format!("tap-{stream}"));
     }
 }
 

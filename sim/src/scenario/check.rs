@@ -4,7 +4,11 @@
 //! worker in the order of the journal. What the model makes of them must arrive, in the same epoch,
 //! at whoever reads the operator. So lateness, which depends on the run, is compared exactly.
 //!
+//! The run of a job that was restarted has several chapters, one for each attempt that completed
+//! checkpoints: what happened in it up to the last of them. Models live on from one to the next.
+//!
 //! **Checked**
+//! - *Whole input*: the sources emit every record once, over all chapters.
 //! - *Results and late records*: equal, as multisets, for every operator and epoch (I4, I5, I6).
 //! - *No overshoot*: a record on time where it was emitted is on time where it arrives (I2).
 //! - *Monotonous*: watermarks only rise; the last is the end of time and comes once (I1).
@@ -12,12 +16,14 @@
 //! - *Epochs in order*: a batch is processed in the epoch of its stamp.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
+use highwater_core::key::KeyGroups;
 use highwater_core::record::Record;
-use highwater_core::watermark::of_stamp;
 
-use super::graph::{Graph, Op};
-use super::model::{Made, Model, flat_mapped, kept, mapped};
+use super::graph::{Graph, Op, SourcePlan};
+use super::model::{flat_mapped, kept, mapped};
+use super::replay::Replay;
 use crate::journal::{Happening, Note};
 use crate::world::{Item, Run};
 
@@ -61,10 +67,10 @@ impl Coverage {
 
 /// A record on its way: the epoch it was emitted in, and whether it was on time there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Sent {
-    epoch: u64,
-    record: Record<Item>,
-    on_time: bool,
+pub(super) struct Sent {
+    pub(super) epoch: u64,
+    pub(super) record: Record<Item>,
+    pub(super) on_time: bool,
 }
 
 impl Sent {
@@ -74,10 +80,51 @@ impl Sent {
 }
 
 /// What an operator made: its output and its late side output.
-type Outputs = (Vec<Sent>, Vec<Sent>);
+pub(super) type Outputs = (Vec<Sent>, Vec<Sent>);
 
-/// The notes of a run, by operator and worker.
+/// What one attempt contributed to the run of a job.
+#[derive(Debug)]
+pub struct Chapter {
+    /// What its operators did.
+    pub journal: Vec<Note>,
+    /// The epochs that count: from the first of the attempt to the one in which the next began.
+    pub epochs: Range<u64>,
+    /// How it divided keys among its workers.
+    pub key_groups: KeyGroups,
+}
+
+/// The notes of a chapter, by operator and worker.
 type Notes<'a> = BTreeMap<&'a str, BTreeMap<usize, Vec<&'a Happening>>>;
+
+/// A chapter, sorted.
+pub(super) struct Sorted<'a> {
+    notes: Notes<'a>,
+    pub(super) epochs: Range<u64>,
+    pub(super) key_groups: KeyGroups,
+}
+
+impl<'a> Sorted<'a> {
+    fn new(journal: &'a [Note], epochs: Range<u64>, key_groups: KeyGroups) -> Self {
+        let mut notes = Notes::new();
+        for Note { uid, worker, happening } in journal {
+            notes.entry(uid).or_default().entry(*worker).or_default().push(happening);
+        }
+        Sorted { notes, epochs, key_groups }
+    }
+
+    /// Returns what an operator did on a worker.
+    pub(super) fn of(&self, uid: &str, worker: usize) -> &[&'a Happening] {
+        self.notes.get(uid).and_then(|workers| workers.get(&worker)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns what an operator did on all workers.
+    fn all(&self, uid: &str) -> impl Iterator<Item = &'a Happening> {
+        self.notes.get(uid).into_iter().flat_map(BTreeMap::values).flatten().copied()
+    }
+}
+
+/// What arrived at each sink, sorted.
+pub type Arrived = BTreeMap<String, Vec<Record<Item>>>;
 
 /// Compares a run of a job with the models.
 ///
@@ -87,15 +134,31 @@ pub fn check(graph: &Graph, run: &Run) -> Result<Coverage, String> {
     if let Err(error) = &run.ended {
         return Err(format!("the job failed: {}", error.sentence()));
     }
-    let mut notes = Notes::new();
-    for Note { uid, worker, happening } in &run.journal {
-        notes.entry(uid).or_default().entry(*worker).or_default().push(happening);
-    }
-    let mut check = Check { notes, coverage: Coverage::default() };
-    check.coverage.blocked = run.blocked;
-    check.coverage.turns = run.order.len() as u64;
-    let mut streams: Vec<Vec<Sent>> =
-        (0..graph.sources.len()).map(|i| check.emitted(&format!("source-{i}"))).collect();
+    let only = Sorted::new(&run.journal, 0..u64::MAX, run.key_groups);
+    let (mut coverage, _) = compare(graph, vec![only])?;
+    coverage.blocked = run.blocked;
+    coverage.turns = run.order.len() as u64;
+    Ok(coverage)
+}
+
+/// Compares the run of a job that was restarted with the models; returns what arrived at the sinks
+/// in the epochs that count.
+///
+/// # Errors
+/// A text that says what differs where.
+pub fn check_chapters(graph: &Graph, chapters: &[Chapter]) -> Result<(Coverage, Arrived), String> {
+    let sorted = chapters
+        .iter()
+        .map(|chapter| Sorted::new(&chapter.journal, chapter.epochs.clone(), chapter.key_groups));
+    compare(graph, sorted.collect())
+}
+
+fn compare(graph: &Graph, chapters: Vec<Sorted<'_>>) -> Result<(Coverage, Arrived), String> {
+    let mut check = Check { chapters, coverage: Coverage::default(), arrived: Arrived::new() };
+    let sources = graph.sources.iter().enumerate();
+    let mut streams: Vec<Vec<Sent>> = sources
+        .map(|(i, plan)| check.emitted(&format!("source-{i}"), plan))
+        .collect::<Result<_, _>>()?;
     for (i, step) in graph.steps.iter().enumerate() {
         let (left, right) = (&streams[step.left], &streams[step.right]);
         let made = match step.op {
@@ -118,30 +181,45 @@ pub fn check(graph: &Graph, run: &Run) -> Result<Coverage, String> {
     for tap in graph.taps() {
         check.arrivals(&format!("tap-{tap}"), 0, &streams[tap])?;
     }
-    Ok(check.coverage)
+    Ok((check.coverage, check.arrived))
 }
 
 struct Check<'a> {
-    notes: Notes<'a>,
+    chapters: Vec<Sorted<'a>>,
     coverage: Coverage,
+    arrived: Arrived,
 }
 
 impl<'a> Check<'a> {
     /// What a source emitted.
-    fn emitted(&mut self, uid: &str) -> Vec<Sent> {
+    fn emitted(&mut self, uid: &str, plan: &SourcePlan) -> Result<Vec<Sent>, String> {
+        let late = plan.late();
         let mut sent = Vec::new();
-        for happening in self.notes.get(uid).into_iter().flat_map(BTreeMap::values).flatten() {
-            if let Happening::Emitted { stamp, records } = happening {
-                let epoch = stamp.epoch.0;
+        for (number, chapter) in self.chapters.iter().enumerate() {
+            for happening in chapter.all(uid) {
+                let Happening::Emitted { stamp, records } = happening else { continue };
+                if !chapter.epochs.contains(&stamp.epoch.0) {
+                    continue;
+                }
                 sent.extend(records.iter().map(|record| {
-                    let on_time = record.event_time >= stamp.watermark;
-                    Sent { epoch, record: *record, on_time }
+                    // After a restart a source promises less at first than it had promised before.
+                    let promised =
+                        number == 0 || plan.idle_ms.is_none() && !late.contains(&record.value.id);
+                    let on_time = promised && record.event_time >= stamp.watermark;
+                    Sent { epoch: stamp.epoch.0, record: *record, on_time }
                 }));
             }
         }
+        let mut found: Vec<_> = sent.iter().map(|sent| sent.record).collect();
+        let mut expected = plan.splits.concat();
+        found.sort_unstable();
+        expected.sort_unstable();
+        if expected != found {
+            return Err(format!("{uid}: {}", difference(&expected, &found)));
+        }
         self.coverage.records += sent.len() as u64;
         self.coverage.late_at_source += sent.iter().filter(|sent| !sent.on_time).count() as u64;
-        sent
+        Ok(sent)
     }
 
     /// Checks the inputs and the late output of an operator, and returns its main output.
@@ -174,18 +252,28 @@ impl<'a> Check<'a> {
     /// was sent.
     fn arrivals(&mut self, uid: &str, of: usize, sent: &[Sent]) -> Result<(), String> {
         let mut arrived = Vec::new();
-        for happening in self.notes.get(uid).into_iter().flat_map(BTreeMap::values).flatten() {
-            if let Happening::Received { input, stamp, watermark, records } = happening
-                && *input == of
-            {
-                let epoch = stamp.epoch.0;
-                arrived.extend(records.iter().map(|record| {
-                    let on_time = record.event_time > *watermark;
-                    Sent { epoch, record: *record, on_time }
-                }));
+        for chapter in &self.chapters {
+            for worker in 0..chapter.key_groups.workers() {
+                // Where an operator goes on from may be ahead of what those before it promise after
+                // a restart: they had promised more in an epoch that does not count.
+                let mut from_before = true;
+                for happening in chapter.of(uid, worker) {
+                    from_before &= !matches!(happening, Happening::Fired { .. });
+                    if let Happening::Received { input, stamp, watermark, records } = happening
+                        && *input == of
+                        && chapter.epochs.contains(&stamp.epoch.0)
+                    {
+                        let epoch = stamp.epoch.0;
+                        arrived.extend(records.iter().map(|record| {
+                            let is_late = record.event_time <= *watermark;
+                            self.coverage.late_arrivals += u64::from(is_late);
+                            let on_time = !is_late || from_before;
+                            Sent { epoch, record: *record, on_time }
+                        }));
+                    }
+                }
             }
         }
-        self.coverage.late_arrivals += arrived.iter().filter(|sent| !sent.on_time).count() as u64;
         let mut sent = sent.to_vec();
         sent.sort_unstable();
         arrived.sort_unstable();
@@ -194,6 +282,9 @@ impl<'a> Check<'a> {
         if expected != found {
             return Err(format!("{uid}, input {of}: {}", difference(&expected, &found)));
         }
+        let mut records: Vec<_> = arrived.iter().map(|sent| sent.record).collect();
+        records.sort_unstable();
+        self.arrived.insert(uid.to_owned(), records);
         // Copies of a record are in the same order on both sides: the late ones first.
         match sent.iter().zip(&arrived).find(|(sent, arrived)| sent.on_time && !arrived.on_time) {
             Some((sent, _)) => Err(format!("{uid}, input {of}: overshoot, {sent:?} came late")),
@@ -201,92 +292,13 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Plays what an operator saw to its model.
+    /// Plays what an operator saw to its models.
     fn replay(&mut self, uid: &str, op: Op) -> Result<Outputs, String> {
-        let mut outputs = Outputs::default();
-        let Some(workers) = self.notes.get(uid) else { return Ok(outputs) };
-        for (worker, seen) in workers {
-            let mut replay = Replay { model: Model::new(op), epoch: 0, firing: false, ended: 0 };
-            for happening in seen {
-                replay
-                    .see(happening, &mut outputs, &mut self.coverage)
-                    .map_err(|what| format!("{uid} on worker {worker}: {what}: {happening:?}"))?;
-            }
-            if replay.ended != 1 {
-                let times = replay.ended;
-                return Err(format!("{uid} on worker {worker} reached the end {times} times"));
-            }
+        let mut replay = Replay::new(op, uid);
+        for chapter in &self.chapters {
+            replay.play(chapter, &mut self.coverage)?;
         }
-        Ok(outputs)
-    }
-}
-
-/// One operator on one worker, played again.
-struct Replay {
-    model: Model,
-    epoch: u64,
-    /// Whether a firing is incomplete.
-    firing: bool,
-    /// How often the end of time was reached.
-    ended: usize,
-}
-
-impl Replay {
-    fn see(
-        &mut self,
-        happening: &Happening,
-        outputs: &mut Outputs,
-        coverage: &mut Coverage,
-    ) -> Result<(), &'static str> {
-        let before = self.model.watermark();
-        match happening {
-            Happening::Emitted { .. } => return Err("an operator is no source"),
-            Happening::Received { input, stamp, watermark, records } => {
-                if self.firing {
-                    return Err("a batch came between the timers of one watermark");
-                }
-                if *watermark != before {
-                    return Err("the watermark moved without a firing");
-                }
-                if of_stamp(stamp.watermark) < *watermark {
-                    return Err("the watermark is past the stamp of a batch");
-                }
-                if stamp.epoch.0 != self.epoch {
-                    return Err("a batch was processed in another epoch than its own");
-                }
-                for record in records {
-                    let made = self.model.element(*input, *record);
-                    self.keep(made, before, outputs);
-                }
-            }
-            Happening::Fired { watermark, all } => {
-                if *watermark < before || (*watermark == before && !self.firing) {
-                    return Err("the watermark did not rise");
-                }
-                let made = self.model.advance(*watermark);
-                self.keep(made, before, outputs);
-                coverage.interrupted += u64::from(!all);
-                self.firing = !all;
-                self.ended += usize::from(*all && *watermark == i64::MAX);
-            }
-            Happening::Cut { epoch } => {
-                if self.firing || epoch.0 != self.epoch {
-                    return Err("a cut at the wrong moment");
-                }
-                self.epoch += 1;
-                coverage.cuts += 1;
-            }
-        }
-        Ok(())
-    }
-
-    fn keep(&self, made: Made, watermark: i64, outputs: &mut Outputs) {
-        let sent = |record: Record<Item>| {
-            let on_time = record.event_time > watermark;
-            Sent { epoch: self.epoch, record, on_time }
-        };
-        outputs.0.extend(made.main.into_iter().map(sent));
-        outputs.1.extend(made.late.into_iter().map(sent));
+        Ok(replay.end())
     }
 }
 

@@ -1,5 +1,7 @@
 //! A job drawn from a seed: two sources and up to six operators behind them.
 
+use std::collections::BTreeSet;
+
 use highwater_core::record::Record;
 
 use crate::random::Random;
@@ -188,6 +190,21 @@ impl Graph {
 }
 
 impl SourcePlan {
+    /// Returns the ids of the records that are late within their own split.
+    pub(super) fn late(&self) -> BTreeSet<u64> {
+        let mut late = BTreeSet::new();
+        for split in &self.splits {
+            let mut greatest = i64::MIN;
+            for record in split {
+                if record.event_time < greatest.saturating_sub(self.delay_ms) {
+                    late.insert(record.value.id);
+                }
+                greatest = greatest.max(record.event_time);
+            }
+        }
+        late
+    }
+
     fn draw(random: &mut Random, family: Family, keys: u64, first_id: u64) -> Self {
         let delay_ms = random.between(0, 30);
         let pace = random.between(1, 12);
