@@ -90,7 +90,7 @@ pub struct JobOptions {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub rate: Option<u64>,
 
-    /// Where keyed state lives
+    /// Where operators keep their state if they do not say it themselves
     #[arg(long, value_enum, default_value_t = StateOption::Heap)]
     pub state: StateOption,
 
@@ -171,6 +171,7 @@ impl JobOptions {
             max_parallelism: self.max_parallelism,
             rate: self.rate,
             stores: self.state.stores(self.rocksdb_memory)?,
+            state: Some(self.state.backend()),
             ..highwater_core::config::Config::default()
         };
         engine.check()?;

@@ -5,109 +5,23 @@
 //! the store that are damaged or lost (catches a wrong state, a wrong message, a silent start from the
 //! beginning). Every family compares with an undisturbed run.
 
+#[path = "support/job.rs"]
+mod job;
 mod support;
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+use job::{Draw, Job, kills, said};
 use rustix::process::{Pid, Signal, kill_process};
-use support::{lines, program};
-
-/// A program with its arguments, and where it works.
-struct Job {
-    program: &'static str,
-    args: Vec<String>,
-    dir: tempfile::TempDir,
-}
-
-impl Job {
-    fn new(program: &'static str, args: &str) -> Self {
-        let args = args.split(' ').map(str::to_owned).collect();
-        Job { program, args, dir: tempfile::tempdir().expect("a folder") }
-    }
-
-    fn out(&self) -> PathBuf {
-        self.dir.path().join("out")
-    }
-
-    fn ck(&self) -> PathBuf {
-        self.dir.path().join("ck")
-    }
-
-    /// The command of an attempt.
-    fn command(&self, workers: usize) -> Command {
-        let mut command = Command::new(program(self.program));
-        command.args(&self.args).args(["--workers", &workers.to_string()]);
-        command.arg("--output").arg(self.out()).arg("--checkpoint-dir").arg(self.ck());
-        command.args(["--checkpoint-interval", "50ms", "--restore", "latest", "--restart", "none"]);
-        command.current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("RUST_BACKTRACE");
-        command.stdout(Stdio::null()).stderr(Stdio::piped());
-        command
-    }
-
-    fn start(&self, workers: usize) -> Child {
-        self.command(workers).spawn().expect("examples are built along with the tests")
-    }
-
-    /// Starts an attempt and kills it after a while; returns whether it was still there.
-    fn start_and_kill(&self, workers: usize, after: Duration) -> bool {
-        let mut child = self.start(workers);
-        std::thread::sleep(after);
-        let alive = child.try_wait().expect("a child").is_none();
-        child.kill().expect("a child that can be killed");
-        let output = child.wait_with_output().expect("a child");
-        assert!(output.status.success() || alive, "{}", said(&output));
-        alive
-    }
-
-    fn run_to_the_end(&self, workers: usize) -> Output {
-        self.command(workers).output().expect("examples are built along with the tests")
-    }
-
-    /// The results of an undisturbed run with these prefixes, without checkpoints and at full speed.
-    fn golden(&self, prefixes: &[&str]) -> Vec<Vec<String>> {
-        let dir = tempfile::tempdir().expect("a folder");
-        let rate = self.args.iter().position(|arg| arg == "--rate").unwrap_or(self.args.len());
-        let mut command = Command::new(program(self.program));
-        command.args(&self.args[..rate]).arg("--output").arg(dir.path());
-        let output = command.current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("an example");
-        assert!(output.status.success(), "{}", said(&output));
-        prefixes.iter().map(|prefix| lines(dir.path(), prefix)).collect()
-    }
-
-    fn check(&self, prefixes: &[&str]) {
-        for (prefix, golden) in prefixes.iter().zip(self.golden(prefixes)) {
-            let visible = lines(&self.out(), prefix);
-            assert_eq!(visible.len(), golden.len(), "{prefix} of {} {:?}", self.program, self.args);
-            assert!(visible == golden, "{prefix} of {} {:?} differ", self.program, self.args);
-        }
-    }
-}
-
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-/// Numbers from a seed.
-struct Draw(u64);
-
-impl Draw {
-    fn below(&mut self, below: u64) -> u64 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % below
-    }
-}
+use support::lines;
 
 /// Kills a job at random instants, starts it each time with another number of workers, and compares
-/// what it has written in the end. `HIGHWATER_LONG=1` kills twenty times instead of five.
+/// what it has written in the end.
 fn survives_kills(program: &'static str, args: &str, prefixes: &[&str], seed: u64) {
-    let kills = if std::env::var_os("HIGHWATER_LONG").is_some() { 20 } else { 5 };
     let (job, mut draw, mut killed) = (Job::new(program, args), Draw(seed), 0);
-    while killed < kills {
-        let (workers, wait) =
-            (1 + draw.below(4) as usize, Duration::from_millis(80 + draw.below(200)));
+    while killed < kills() {
+        let (workers, wait) = draw.attempt();
         if !job.start_and_kill(workers, wait) {
             break;
         }

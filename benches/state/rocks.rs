@@ -121,6 +121,9 @@ impl Counts for Bare {
     }
 }
 
+/// Chooses a key.
+type Draw = fn(&mut Random) -> u64;
+
 /// Returns the us that a record takes.
 fn us(counts: &mut impl Counts, draw: impl Fn(&mut Random) -> u64, seed: u64) -> f64 {
     let (mut random, mut batch) = (Random(seed), vec![0; BATCH]);
@@ -147,7 +150,7 @@ pub fn measure(targets: &mut Targets) {
         println!("rocksdb {KEYS} counters, first time, {name}   {us:.2} us");
     }
     let even = |random: &mut Random| random.below(KEYS);
-    let draws: [(&str, fn(&mut Random) -> u64); 2] = [("even", even), ("skewed", skewed)];
+    let draws: [(&str, Draw); 2] = [("even", even), ("skewed", skewed)];
     for (name, draw) in draws {
         let (mut found, mut other, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
         for pair in 0..=PAIRS as u64 {

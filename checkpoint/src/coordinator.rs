@@ -338,7 +338,7 @@ impl Coordinator {
         // Those that were given up count until they are answered: behind them nothing completes, and
         // a job that is too slow for its timeout would pile up epochs for ever.
         let busy = self.pending.len() + usize::from(self.completing.is_some());
-        let has_last = self.last_completed || self.last().is_some();
+        let has_last = self.last_completed || self.last().is_some() || self.stops_at_requested();
         if self.released || has_last || busy >= self.options.max_concurrent {
             return;
         }
@@ -365,6 +365,13 @@ impl Coordinator {
         self.running = checkpoint.next();
         self.triggered = self.now;
         self.actions.push(Action::Order(Order::Trigger { epoch: checkpoint, kind }));
+    }
+
+    /// Whether the checkpoint that was asked for is the last unless it fails: what a later one made
+    /// visible would be made once more by whoever goes on from the savepoint.
+    fn stops_at_requested(&self) -> bool {
+        let suspends = |request: &Request| request.then == Then::Suspend;
+        self.requested.is_some() && self.request.as_ref().is_some_and(suspends)
     }
 
     /// Whether an interval has passed since the last trigger.

@@ -24,6 +24,7 @@
 //! ([`store::lose`]).
 
 mod store;
+mod cache;
 mod entries;
 mod evict;
 mod frozen;
@@ -36,38 +37,26 @@ pub(crate) use space::CachedSpace;
 pub(crate) use store::{SharedStore, TableStore};
 pub(crate) use walk::StoreWalk;
 
-use std::cell::Cell;
 use std::sync::Arc;
 
-use hashbrown::HashTable;
 use highwater_core::error::{Error, ErrorKind, Result};
-use highwater_core::key::{Key, KeyGroupRange, KeyGroups, stable_hash};
+use highwater_core::key::{Key, KeyGroupRange, KeyGroups};
 use highwater_core::store::{Stores, lose};
 
 use crate::backend::{Hashed, Namespace, StateValue};
 use crate::floors::CutFloors;
 use crate::format::FormatError;
 use crate::snapshot::StateFormat;
+use crate::spaces::Spaces;
+use cache::{Cache, Entry};
 use entries::{Written, prefix};
-
-/// What a table keeps of one key in memory.
-#[derive(Debug)]
-struct Entry<K, V> {
-    key: K,
-    /// `None` if there is none.
-    value: Option<V>,
-    /// Whether the store has something else.
-    changed: bool,
-    /// Whether it has been used since the last round of eviction.
-    used: bool,
-}
 
 /// The values of one namespace.
 #[derive(Debug)]
 struct Space<K, V> {
     /// The encoded namespace.
     name: Vec<u8>,
-    cache: HashTable<Entry<K, V>>,
+    cache: Cache<K, V>,
     /// How many entries of the cache are changed.
     changed: usize,
     /// How many values there are, in the cache and in the store.
@@ -84,17 +73,15 @@ pub(crate) struct CachedTable<K, N, V> {
     range: KeyGroupRange,
     format: Arc<StateFormat<N, K, V>>,
     store: TableStore,
-    /// Sorted by namespace.
-    spaces: Vec<(N, Space<K, V>)>,
-    last: Cell<usize>,
+    spaces: Spaces<N, Space<K, V>>,
     /// Says how many bytes the caches may take.
     stores: Arc<dyn Stores>,
-    /// Entries in all caches.
-    cached: usize,
+    /// Entries in all caches, and the bytes that these have allocated.
+    cached: (usize, usize),
     /// Bytes and number of the values encoded or decoded so far.
     encoded: (u64, u64),
-    /// The namespace whose cache is looked through next.
-    evict_at: usize,
+    /// The namespace and the piece of its cache that are looked through next.
+    evict_at: (usize, usize),
 }
 
 impl<K, N: std::fmt::Debug, V> std::fmt::Debug for CachedTable<K, N, V> {
@@ -142,45 +129,23 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
             range,
             format,
             store,
-            spaces: Vec::new(),
-            last: Cell::new(0),
+            spaces: Spaces::default(),
             stores,
-            cached: 0,
+            cached: (0, 0),
             encoded: (0, 0),
-            evict_at: 0,
+            evict_at: (0, 0),
         }
-    }
-
-    #[inline]
-    fn find(&self, namespace: &N) -> Result<usize, usize> {
-        let last = self.last.get();
-        if let Some((name, _)) = self.spaces.get(last)
-            && name == namespace
-        {
-            return Ok(last);
-        }
-        let found = self.spaces.binary_search_by(|(name, _)| name.cmp(namespace));
-        if let Ok(place) = found {
-            self.last.set(place);
-        }
-        found
     }
 
     fn open(&mut self, namespace: &N) -> usize {
-        self.find(namespace).unwrap_or_else(|place| {
-            let name = or_damaged(self.format.namespace_bytes(namespace));
-            let space = Space {
-                name,
-                cache: HashTable::new(),
-                changed: 0,
-                count: 0,
-                stored: false,
-                first: 0,
-            };
-            self.spaces.insert(place, (namespace.clone(), space));
-            self.last.set(place);
-            place
-        })
+        if let Some(place) = self.spaces.find(namespace) {
+            return place;
+        }
+        let name = or_damaged(self.format.namespace_bytes(namespace));
+        let (cache, changed, count): (Cache<K, V>, _, _) = (Cache::new(), 0, 0);
+        self.cached.1 += cache.bytes();
+        let space = Space { name, cache, changed, count, stored: false, first: 0 };
+        self.spaces.insert(namespace.clone(), space)
     }
 
     fn stored_key(&self, space: &Space<K, V>, key: Hashed<'_, K>) -> Vec<u8> {
@@ -196,12 +161,10 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
 
     /// Makes sure that the cache knows a key.
     fn load(&mut self, place: usize, key: Hashed<'_, K>) {
-        let space = &self.spaces[place].1;
-        if space.cache.find(key.hash, |entry| entry.key == *key.key).is_some() {
+        let space = &self.spaces[place];
+        if space.cache.find(key).is_some() {
             return;
         }
-        self.make_room();
-        let space = &self.spaces[place].1;
         let found = if space.stored {
             let stored = self.stored_key(space, key);
             or_lost(self.store.get_many(&[&stored])).pop().flatten()
@@ -212,24 +175,22 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
         self.keep(place, key, value);
     }
 
+    /// Adds a key that the cache does not know.
     fn keep(&mut self, place: usize, key: Hashed<'_, K>, value: Option<V>) {
+        self.make_room(place, key.hash);
         let entry = Entry { key: key.key.clone(), value, changed: false, used: true };
-        let hasher = |entry: &Entry<K, V>| stable_hash(&entry.key);
-        self.spaces[place].1.cache.insert_unique(key.hash, entry, hasher);
-        self.cached += 1;
+        let pieces = self.pieces();
+        self.change(place, |cache| cache.insert(key.hash, entry, pieces));
     }
 
     /// Returns what is known of a key.
     fn entry(&mut self, place: usize, key: Hashed<'_, K>) -> &mut Entry<K, V> {
         self.load(place, key);
-        let cache = &mut self.spaces[place].1.cache;
-        match cache.find_mut(key.hash, |entry| entry.key == *key.key) {
-            Some(entry) => {
-                entry.used = true;
-                entry
-            }
-            None => unreachable!("an entry that was just loaded is in the cache"),
-        }
+        let Some(entry) = self.spaces[place].cache.find_mut(key) else {
+            unreachable!("an entry that was just loaded is in the cache")
+        };
+        entry.used = true;
+        entry
     }
 
     /// Writes entries that the table does not have straight into the store.
@@ -237,13 +198,13 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
         let place = self.open(namespace);
         let (format, groups) = (Arc::clone(&self.format), self.groups);
         let mut written = Written::default();
-        let space = &mut self.spaces[place].1;
+        let space = &mut self.spaces[place];
         for (key, value) in entries {
             written.add(&format, groups, &space.name, (&key, Some(&value)));
             space.count += 1;
         }
         space.first = 0;
-        self.write(place, written);
+        self.write(place, &written);
     }
 
     /// Opens a namespace for several accesses in a row.
@@ -253,15 +214,15 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
     }
 
     pub(crate) fn get(&mut self, key: Hashed<'_, K>, namespace: &N) -> Option<&V> {
-        let place = self.find(namespace).ok()?;
+        let place = self.spaces.find(namespace)?;
         self.entry(place, key).value.as_ref()
     }
 
     pub(crate) fn get_mut(&mut self, key: Hashed<'_, K>, namespace: &N) -> Option<&mut V> {
-        let place = self.find(namespace).ok()?;
+        let place = self.spaces.find(namespace)?;
         self.entry(place, key);
-        let space = &mut self.spaces[place].1;
-        let entry = space.cache.find_mut(key.hash, |entry| entry.key == *key.key)?;
+        let space = &mut self.spaces[place];
+        let entry = space.cache.find_mut(key)?;
         if entry.value.is_some() && !std::mem::replace(&mut entry.changed, true) {
             space.changed += 1;
         }
@@ -270,8 +231,8 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
 
     fn upsert(&mut self, place: usize, key: Hashed<'_, K>, make: impl FnOnce() -> V) -> &mut V {
         self.load(place, key);
-        let space = &mut self.spaces[place].1;
-        let Some(entry) = space.cache.find_mut(key.hash, |entry| entry.key == *key.key) else {
+        let space = &mut self.spaces[place];
+        let Some(entry) = space.cache.find_mut(key) else {
             unreachable!("an entry that was just loaded is in the cache")
         };
         entry.used = true;
@@ -288,10 +249,10 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
     }
 
     pub(crate) fn remove(&mut self, key: Hashed<'_, K>, namespace: &N) -> Option<V> {
-        let place = self.find(namespace).ok()?;
+        let place = self.spaces.find(namespace)?;
         self.load(place, key);
-        let space = &mut self.spaces[place].1;
-        let entry = space.cache.find_mut(key.hash, |entry| entry.key == *key.key)?;
+        let space = &mut self.spaces[place];
+        let entry = space.cache.find_mut(key)?;
         let value = entry.value.take()?;
         space.count -= 1;
         if !std::mem::replace(&mut entry.changed, true) {
@@ -301,27 +262,21 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
     }
 
     pub(crate) fn next_namespace(&self, after: Option<&N>) -> Option<&N> {
-        let place = match after {
-            None => 0,
-            Some(after) => self.spaces.partition_point(|(name, _)| name <= after),
-        };
-        self.spaces.get(place).map(|(name, _)| name)
+        self.spaces.next(after)
     }
 
     pub(crate) fn is_empty(&self, namespace: &N) -> bool {
-        self.find(namespace).map_or(true, |place| self.spaces[place].1.count == 0)
+        self.spaces.find(namespace).is_none_or(|place| self.spaces[place].count == 0)
     }
 
     pub(crate) fn size(&self) -> usize {
-        self.spaces.iter().map(|(_, space)| space.count).sum()
+        self.spaces.values().map(|space| space.count).sum()
     }
 
     /// Freezes all values: writes what has changed, for the view of the store that the operator takes
     /// when all its tables are frozen.
     pub(crate) fn freeze(&mut self, floors: CutFloors, name: &str) -> Result<FrozenCache<K, N, V>> {
-        for place in 0..self.spaces.len() {
-            self.flush(place);
-        }
+        self.flush_all();
         Ok(FrozenCache {
             name: name.to_owned(),
             format: Arc::clone(&self.format),

@@ -21,6 +21,7 @@ pub mod descriptor;
 pub mod floors;
 
 pub mod table;
+mod spaces;
 mod heap;
 mod cached;
 pub mod memory;

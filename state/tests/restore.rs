@@ -55,7 +55,7 @@ fn a_delta_is_looked_up_in_a_store_by_the_batch() {
         source.insert(Hashed::new(&(key + KEYS)), &0, 7);
     }
     let delta = freeze(&mut source, true);
-    let counted = Counted::default();
+    let counted = Counted { cache_bytes: 1 << 16, ..Counted::default() };
     let stores: Arc<dyn Stores> = Arc::new(counted.clone());
     let mut restored = table(backend(vec![full, delta]).stores(Some(stores)));
     let (read, reads) = (taken(&counted.read), taken(&counted.reads));

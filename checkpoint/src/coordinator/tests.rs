@@ -293,12 +293,15 @@ fn a_savepoint_is_full_and_answered_when_it_is_where_it_was_wished_for() {
 fn a_job_that_is_suspended_halts_after_its_savepoint_and_not_without() {
     for (exported, then) in [
         (Ok(()), vec!["answer Ok(Epoch(1))", "halt"]),
-        (Err("no".to_owned()), vec![r#"answer Err("no")"#]),
+        (Err("no".to_owned()), vec![r#"answer Err("no")"#, "trigger 2 delta"]),
     ] {
-        let mut played = Played::new(|_| {});
+        let mut played = Played::new(|options| options.max_concurrent = 2);
         let request = Request { url: Some("there".to_owned()), then: Then::Suspend };
         assert_eq!(played.tell(Event::Request(request)), ["trigger 1 full"]);
-        played.complete(1, false);
+        let nothing = [""; 0];
+        assert_eq!(played.wait(INTERVAL), nothing, "nothing is made visible after the savepoint");
+        assert_eq!(played.complete(1, false), ["collect", "export there"]);
+        assert_eq!(played.wait(INTERVAL), nothing);
         assert_eq!(played.tell(Event::Exported(exported)), then);
     }
 }
@@ -354,10 +357,10 @@ fn a_job_that_could_not_stop_with_a_savepoint_ends_when_its_input_has_ended() {
     let request = Request { url: Some("there".to_owned()), then: Then::Suspend };
     assert_eq!(played.tell(Event::Request(request)), ["trigger 1 full"]);
     assert_eq!(played.complete(1, false), ["collect", "export there"]);
-    played.tell(Event::Report(Report::Drained));
-    played.complete(2, true);
+    assert_eq!(played.tell(Event::Report(Report::Drained)), [""; 0]);
     let answered = played.tell(Event::Exported(Err("disk full".to_owned())));
-    assert_eq!(answered, ["answer Err(\"disk full\")", "release"]);
+    assert_eq!(answered, ["answer Err(\"disk full\")", "trigger 2 delta"]);
+    assert_eq!(played.complete(2, true), ["collect", "release"]);
 }
 
 #[test]

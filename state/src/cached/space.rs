@@ -51,16 +51,16 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
 impl<K: Key, N: Namespace, V: StateValue> KeyedSpace<K, V> for CachedSpace<'_, K, N, V> {
     fn prefetch(&mut self, keys: &[(K, u64)]) {
         let table = &mut *self.table;
-        table.make_room();
-        let space = &table.spaces[self.place].1;
+        let space = &table.spaces[self.place];
         if !space.stored {
             return;
         }
         let mut missing: Vec<Hashed<'_, K>> = Vec::new();
         for (key, hash) in keys {
-            let known = space.cache.find(*hash, |entry| entry.key == *key).is_some();
-            if !known && !missing.iter().any(|other| other.key == key) {
-                missing.push(Hashed { key, hash: *hash });
+            let key = Hashed { key, hash: *hash };
+            let again = |other: &Hashed<'_, K>| other.key == key.key;
+            if space.cache.find(key).is_none() && !missing.iter().any(again) {
+                missing.push(key);
             }
         }
         if missing.is_empty() {

@@ -7,9 +7,11 @@ use highwater_core::error::Result;
 use highwater_core::store::{Family, FrozenStore, Store, Stores, Visit};
 use highwater_state::memory::MemoryStores;
 
-/// Stores in memory that count, with room for a few decoded values.
+/// Stores in memory that count.
 #[derive(Clone, Default)]
 pub(crate) struct Counted {
+    /// The bytes of decoded values that a table may keep.
+    pub(crate) cache_bytes: usize,
     /// Calls of `get_many`.
     pub(crate) reads: Arc<AtomicUsize>,
     /// The keys that were read.
@@ -34,7 +36,7 @@ impl Stores for Counted {
     }
 
     fn cache_bytes(&self) -> usize {
-        0
+        self.cache_bytes
     }
 }
 
