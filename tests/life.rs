@@ -1,5 +1,7 @@
 //! A job that is killed, fenced and restarted, against the same job undisturbed.
 
+#![allow(clippy::print_stderr, reason = "a failed seed is named as soon as it has failed")]
+
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
