@@ -2,9 +2,12 @@
 //!
 //! Families: random kills with a changing number of workers (catches what a seeded failpoint does not
 //! reach); an old attempt that wakes up while a new one has run (catches a missing fence); objects of
-//! the store that are damaged or lost (catches a wrong state, a wrong message, a silent start from the
-//! beginning). Every family compares with an undisturbed run.
+//! the store that are damaged or lost, and disks that are full or may not be written (catches a wrong
+//! state, a wrong message, a silent start from the beginning). Every family compares with an
+//! undisturbed run.
 
+#[path = "exactly_once/disk.rs"]
+mod disk;
 #[path = "support/job.rs"]
 mod job;
 mod support;
@@ -12,6 +15,8 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use highwater::checkpoint::ObjectRef;
+use highwater::checkpoint::inspect::Snapshot;
 use job::{Draw, Job, kills, said};
 use rustix::process::{Pid, Signal, kill_process};
 use support::lines;
@@ -130,6 +135,35 @@ fn a_damaged_checkpoint_is_replaced_by_the_one_before_it() {
         let next = job.run_to_the_end(3);
         assert!(next.status.success(), "{how}: {}", said(&next));
         assert!(said(&next).contains("damaged"), "{how}: {}", said(&next));
+        job.check(&["part"]);
+    }
+}
+
+/// Returns an object that the newest checkpoint has and the one before it does not.
+fn newest_part(checkpoints: &Path) -> Option<ObjectRef> {
+    let url = checkpoints.to_str().expect("a path in Unicode");
+    let newest = Snapshot::open(url, None).expect("a checkpoint");
+    let before = Snapshot::open(url, Some(newest.manifest().checkpoint - 1)).ok()?;
+    let known: Vec<_> = before.manifest().objects().collect();
+    newest.manifest().objects().find(|object| !known.contains(object)).cloned()
+}
+
+#[test]
+fn a_checkpoint_with_a_damaged_part_is_replaced_by_the_one_before_it() {
+    for (how, damage) in DAMAGES {
+        // So much changes between two checkpoints that its parts are objects of their own.
+        let args = "q11 --events 240000 --events-per-second 100000 --rate 200000";
+        let job = Job { interval: "250ms", ..Job::new("nexmark", args) };
+        let mut child = job.start(1);
+        disk::wait_for_checkpoints(&job);
+        child.kill().expect("a child that can be killed");
+        child.wait().expect("a child");
+        let part = newest_part(&job.ck()).expect("a part of the newest checkpoint alone");
+        damage(&job.ck().join(&part.path));
+        let next = job.run_to_the_end(3);
+        assert!(next.status.success(), "{how}: {}", said(&next));
+        let sentence = said(&next);
+        assert!(sentence.contains("damaged") && sentence.contains(&part.path), "{how}: {sentence}");
         job.check(&["part"]);
     }
 }

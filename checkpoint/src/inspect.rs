@@ -58,6 +58,9 @@ impl Snapshot {
     ///
     /// # Errors
     /// When there is none, or what describes it is damaged.
+    ///
+    /// # Panics
+    /// Inside of a tokio runtime, of which it has one of its own; it must not be dropped there, either.
     pub fn open(address: &str, checkpoint: Option<u64>) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

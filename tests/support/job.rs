@@ -10,13 +10,15 @@ use crate::support::{lines, program};
 pub(crate) struct Job {
     pub(crate) program: &'static str,
     pub(crate) args: Vec<String>,
+    /// The interval of its checkpoints.
+    pub(crate) interval: &'static str,
     pub(crate) dir: tempfile::TempDir,
 }
 
 impl Job {
     pub(crate) fn new(program: &'static str, args: &str) -> Self {
         let args = args.split(' ').map(str::to_owned).collect();
-        Job { program, args, dir: tempfile::tempdir().expect("a folder") }
+        Job { program, args, interval: "50ms", dir: tempfile::tempdir().expect("a folder") }
     }
 
     pub(crate) fn out(&self) -> PathBuf {
@@ -37,7 +39,8 @@ impl Job {
         let mut command = Command::new(program(self.program));
         command.args(&self.args).args(["--workers", &workers.to_string()]);
         command.arg("--output").arg(self.out()).arg("--checkpoint-dir").arg(self.ck());
-        command.args(["--checkpoint-interval", "50ms", "--restore", restore, "--restart", "none"]);
+        command.args(["--checkpoint-interval", self.interval]);
+        command.args(["--restore", restore, "--restart", "none"]);
         command.current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("RUST_BACKTRACE");
         command.stdout(Stdio::null()).stderr(Stdio::piped());
         command

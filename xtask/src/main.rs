@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! demo          the flights of a year, their table and their picture
-//! test          everything a change must pass
+//! test          everything a change must pass, or the tests of a feature
 //! crash         jobs stopped at every step of the checkpoint protocol, twenty seeds each
 //! lint          format, clippy, documentation
 //! bench [NAME]  the benchmarks, or some of them
@@ -25,6 +25,7 @@ mod system;
 
 mod demo;
 mod paper;
+mod test;
 
 use std::process::ExitCode;
 
@@ -32,6 +33,7 @@ use clap::{Parser, Subcommand};
 
 use crate::error::Error;
 use crate::step::Step;
+use crate::test::ALL;
 
 /// The commands of a highwater developer.
 #[derive(Parser)]
@@ -47,15 +49,8 @@ enum Command {
     Demo,
     /// Run everything a change must pass: unit, integration and documentation tests.
     ///
-    /// State in RocksDB is left out, because its library takes ten minutes to compile.
-    Test {
-        /// Run the tests of state in RocksDB instead.
-        #[arg(long)]
-        rocksdb: bool,
-        /// Arguments for `cargo test`, such as `-p highwater-core` or `window -- --nocapture`.
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
-        rest: Vec<String>,
-    },
+    /// What takes long to compile is left out, and tested with an option of its own.
+    Test(test::Arguments),
     /// Stop jobs at every step of the checkpoint protocol, in every way, and compare their results.
     Crash {
         /// How many seeds for each step and way.
@@ -87,8 +82,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Demo => demo::run(),
-        Command::Test { rocksdb: true, rest } => test_rocksdb(&rest),
-        Command::Test { rocksdb: false, rest } => test(&rest),
+        Command::Test(arguments) => test::run(&arguments),
         Command::Crash { seeds, point } => crash(seeds, point.as_deref()),
         Command::Lint => lint(),
         Command::Bench { names } => bench(&names),
@@ -102,25 +96,6 @@ fn main() -> ExitCode {
             ExitCode::from(error.code())
         }
     }
-}
-
-/// Runs the tests. Plain `cargo test` also builds the examples as programs, which tests run.
-fn test(rest: &[String]) -> Result<(), Error> {
-    system::provide(&[system::C_COMPILER])?;
-    let names_a_package = rest.iter().any(|arg| arg.starts_with("-p") || arg == "--package");
-    let scope: &[&str] = if names_a_package { &[] } else { ALL };
-    Step::cargo("test").args(scope).args(rest).run()
-}
-
-/// All packages but the one whose library takes ten minutes to compile.
-const ALL: &[&str] = &["--workspace", "--exclude", "highwater-rocksdb"];
-
-/// Runs the tests of the store, and the reference answers with state in it.
-fn test_rocksdb(rest: &[String]) -> Result<(), Error> {
-    system::provide(&[system::C_COMPILER, system::LIBCLANG])?;
-    Step::cargo("test").args(["-p", "highwater-rocksdb"]).args(rest).run()?;
-    let tests = ["--features", "rocksdb", "--test", "nexmark", "--test", "conformance"];
-    Step::cargo("test").args(tests).args(rest).run()
 }
 
 /// Runs the crash matrix: the reduced form of it is one of the tests.

@@ -1,8 +1,8 @@
 //! What the tests need from the system, and how to get it.
 //!
-//! A C compiler builds the zstd library; RocksDB needs a C++ compiler and libclang besides. Where
-//! `apt-get` is at hand and we may use it, what is missing is installed; elsewhere the exact command
-//! is printed.
+//! A C compiler builds the zstd library; RocksDB needs a C++ compiler and libclang besides, and the
+//! PostgreSQL sink a server. Where `apt-get` is at hand and we may use it, what is missing is
+//! installed; elsewhere the exact command is printed.
 
 use std::env;
 use std::path::Path;
@@ -45,6 +45,22 @@ pub(crate) const LIBCLANG: Need = Need {
         works("c++", &["--version"]) && (env::var_os("LIBCLANG_PATH").is_some() || found())
     },
     packages: &["g++", "libclang1-14", "libclang-common-14-dev"],
+};
+
+/// A PostgreSQL server; `HIGHWATER_POSTGRES_BIN` names the folder of its programs.
+pub(crate) const POSTGRES: Need = Need {
+    name: "postgresql",
+    is_met: || {
+        let installed = || {
+            Path::new("/usr/lib/postgresql").read_dir().is_ok_and(|mut versions| {
+                versions.any(|version| {
+                    version.is_ok_and(|version| version.path().join("bin/initdb").exists())
+                })
+            })
+        };
+        env::var_os("HIGHWATER_POSTGRES_BIN").is_some() || installed()
+    },
+    packages: &["postgresql"],
 };
 
 /// Installs what is missing.

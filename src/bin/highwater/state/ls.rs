@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! {"snapshot":"savepoint","checkpoint":4,"attempt":1,..}
-//! {"uid":"counts","name":"count","watermark":[59999],"states":[{"state":"count","kind":"value",..}],..}
+//! {"uid":"counts","name":"count","watermarks":[59999],"states":[{"state":"count","kind":"value",..}],..}
 //! ```
 //!
 //! Everything is read and compared with its checksums, so that a listing also says that the snapshot
