@@ -9,8 +9,8 @@
 //! Both check I8, I9 and I10 while the job lives, that nothing is taken back although nothing is
 //! damaged, and that the job ends.
 //!
-//! Changes to the engine that were tried, and the number of lives until the first that failed (debug
-//! assertions on):
+//! Changes to the engine that were tried, and the number of lives until the first that failed
+//! (debug assertions on):
 //!
 //! | change | on time | late |
 //! |---|---|---|
@@ -29,6 +29,8 @@
 //!
 //! `HIGHWATER_SEEDS` sets how many lives each family has, `HIGHWATER_SEED` plays a single one, and
 //! `HIGHWATER_LONG=1` plays twenty times as many.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a test says what came up")]
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};

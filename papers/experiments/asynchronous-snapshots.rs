@@ -1,10 +1,10 @@
 //! Snapshots that do not stop the stream, against a stop of the world, every 0.25 to 4 seconds.
 //!
-//! A job with three shuffles keeps a million keys in each of two operators. In one mode sources stand
-//! still from the trigger until every operator has encoded and stored its state; in the other an
-//! operator freezes its state and goes on, and another thread encodes and stores it. The store takes
-//! a fixed number of bytes per second, as one that is far away does, so that both modes wait for it
-//! equally. The next snapshot is due so long after the last one was complete.
+//! A job with three shuffles keeps a million keys in each of two operators. In one mode sources
+//! stand still from the trigger until every operator has encoded and stored its state; in the other
+//! an operator freezes its state and goes on, and another thread encodes and stores it. The store
+//! takes a fixed number of bytes per second, as one that is far away does, so that both modes wait
+//! for it equally. The next snapshot is due so long after the last one was complete.
 //!
 //! Run: `cargo xtask paper asynchronous-snapshots`. Note: `papers/asynchronous-snapshots.md`.
 #![expect(clippy::print_stdout, reason = "an experiment prints what it finds")]
