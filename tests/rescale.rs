@@ -7,8 +7,8 @@
 //!
 //! The source hands out a quarter of its records in each run. The job is stopped when all of them
 //! have been worked off and the watermark has come as far as it can: sessions are open and timers
-//! are pending then. The next run takes a checkpoint before it gets any record, which must hold what
-//! the last one held, group by group.
+//! are pending then. The next run takes a checkpoint before it gets any record, which must hold
+//! what the last one held, group by group.
 
 #[path = "support/in_memory.rs"]
 mod in_memory;

@@ -10,11 +10,11 @@
 //! ```
 //!
 //! Everything is real but the store, the disk and time: workers, the coordinator and the loop that
-//! drives it, the log, restore. A kill may come at any turn of a worker, at any poll of the loop, and
-//! before or after any call of the store. What an attempt had sent to the store when it was killed
-//! may be done later. Calls of the store are lost, unanswered, answered in vain or late, and sinks
-//! fail to prepare, commit and recover; the attempts after those that are drawn to be disturbed have
-//! no such troubles, so that the job ends.
+//! drives it, the log, restore. A kill may come at any turn of a worker, at any poll of the loop,
+//! and before or after any call of the store. What an attempt had sent to the store when it was
+//! killed may be done later. Calls of the store are lost, unanswered, answered in vain or late, and
+//! sinks fail to prepare, commit and recover; the attempts after those that are drawn to be
+//! disturbed have no such troubles, so that the job ends.
 //!
 //! **Checked while it runs**: I8, I9 and I10, by somebody who reads the store himself; and that the
 //! job ends. What is visible in the end is the caller's to compare.
@@ -200,6 +200,11 @@ impl Life {
                 self.time.jump();
             }
         }
+        Ok(self.come_to(living))
+    }
+
+    /// Ends all attempts, and returns what they came to.
+    fn come_to(self, living: Vec<Living>) -> Lived {
         let attempts = living.len();
         let done = living.into_iter().map(|mut living| {
             if !living.attempt.is_over() {
@@ -211,7 +216,7 @@ impl Life {
         let commits = self.store.commits();
         let (store, counts) = (self.store.counts(), self.disk.counts());
         assert_eq!(counts.undone, 0, "results were taken back though nothing was damaged");
-        Ok(Lived {
+        Lived {
             visible: self.disk.visible(),
             chapters,
             attempts,
@@ -223,7 +228,7 @@ impl Life {
             repeated: counts.repeated,
             leftovers: counts.leftovers,
             failed_in_sinks: counts.failed,
-        })
+        }
     }
 
     /// Lets one of those go on that want to.
@@ -244,8 +249,8 @@ impl Life {
     }
 
     /// # Errors
-    /// When the last attempt failed though nobody provoked it. One that was overtaken while it still
-    /// opened its log fences the newer one: that is provoked.
+    /// When the last attempt failed though nobody provoked it. One that was overtaken while it
+    /// still opened its log fences the newer one: that is provoked.
     fn check(&self, living: &[Living]) -> std::result::Result<(), String> {
         let overlapped = living.iter().any(|living| living.overtaken);
         match living.last() {

@@ -5,8 +5,8 @@
 //!                                                           '-- abort, recover of others --> gone
 //! ```
 //!
-//! It does what files do that get their name when they are committed: a part that is committed twice
-//! is moved once, and one that is neither hidden nor visible is an error.
+//! It does what files do that get their name when they are committed: a part that is committed
+//! twice is moved once, and one that is neither hidden nor visible is an error.
 //!
 //! **Invariants**
 //! - I9: a part is shown only when the log holds a commit that covers it (`Disk::show`).

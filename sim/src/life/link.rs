@@ -95,7 +95,7 @@ impl fmt::Display for Link {
 }
 
 impl Link {
-    /// - `last_step`: the step, counted from 1, at which the attempt is killed; calls have two steps.
+    /// - `last_step`: the step, counted from 1, at which the attempt is killed; a call has two.
     pub(crate) fn new(
         store: &Arc<Store>,
         latency_ms_max: i64,
