@@ -31,6 +31,7 @@ mod session_set;
 pub mod aligned;
 pub mod general;
 pub mod session;
+mod timed;
 mod choice;
 
 #[cfg(test)]

@@ -16,6 +16,7 @@
 mod dirty;
 mod frozen;
 mod group;
+mod past;
 mod space;
 mod walk;
 
@@ -37,6 +38,9 @@ use space::{Order, Space};
 /// by key group.
 const UNDIVIDED_KEYS: usize = 64;
 
+/// With every so many freezes it is found out anew how many keys change until the next.
+const DOUBT: u32 = 8;
+
 /// How many emptied namespaces are kept for the next ones.
 const SPARE_SPACES: usize = 2;
 
@@ -54,6 +58,7 @@ pub(crate) struct HeapTable<K, N, V> {
     spare: Vec<Space<K, V>>,
     /// Namespaces that a delta must forget, if changes are tracked.
     dropped: Option<Vec<N>>,
+    freezes: u32,
     /// Where folding goes on: a namespace and a group.
     fold_at: Option<(usize, usize)>,
 }
@@ -69,6 +74,7 @@ impl<K: Key, N: Namespace, V: StateValue> HeapTable<K, N, V> {
             last: Cell::new(0),
             spare: Vec::new(),
             dropped: None,
+            freezes: 0,
             fold_at: None,
         }
     }
@@ -290,10 +296,12 @@ impl<K: Key, N: Namespace, V: StateValue> HeapTable<K, N, V> {
     /// - `track`: whether what changes from now on is marked, for a delta the next time.
     pub(crate) fn freeze(&mut self, track: bool) -> FrozenTable<K, N, V> {
         let tracked = std::mem::replace(&mut self.dropped, track.then(Vec::new));
+        let doubt = self.freezes.is_multiple_of(DOUBT);
+        self.freezes = self.freezes.wrapping_add(1);
         let mut spaces = Vec::with_capacity(self.spaces.len());
         for (namespace, space) in &mut self.spaces {
             let divided = space.is_divided();
-            let groups = space.groups.iter_mut().map(|group| group.freeze(track)).collect();
+            let groups = space.groups.iter_mut().map(|group| group.freeze(track, doubt)).collect();
             spaces.push(FrozenSpace { namespace: namespace.clone(), divided, groups });
         }
         self.spare.clear();

@@ -159,8 +159,14 @@ where
     let grid = Assigner::<Pair>::alignment(&assigner).expect("sliding windows have a grid");
     let trigger = Assigner::<Pair>::default_trigger(&assigner);
     let aligned = AlignedWindows::new(&mut backend(), key, grid, function(), case.options());
-    let general =
-        GeneralWindows::new(&mut backend(), key, assigner, trigger, function(), case.options());
+    let general = GeneralWindows::operator(
+        &mut backend(),
+        key,
+        assigner,
+        trigger,
+        function(),
+        case.options(),
+    );
     let mut aligned = Side::new(aligned.expect("the case is allowed"), &case);
     let mut general = Side::new(general.expect("the case is allowed"), &case);
     let steps = steps(&mut random);

@@ -76,7 +76,7 @@ pub(super) fn general(
     trigger: impl Trigger<Pair>,
     options: WindowOptions<Pair>,
 ) -> Harness<impl Logic<Left = Pair, Out = Sum>> {
-    harness(GeneralWindows::new(&mut backend(), key, assigner, trigger, sum(), options))
+    harness(GeneralWindows::operator(&mut backend(), key, assigner, trigger, sum(), options))
 }
 
 pub(super) fn sessions(
@@ -84,7 +84,7 @@ pub(super) fn sessions(
     trigger: impl Trigger<Pair>,
     options: WindowOptions<Pair>,
 ) -> Harness<impl Logic<Left = Pair, Out = Sum>> {
-    harness(SessionWindows::new(&mut backend(), key, assigner, trigger, sum(), options))
+    harness(SessionWindows::operator(&mut backend(), key, assigner, trigger, sum(), options))
 }
 
 /// What came out since the last call: key, start, end, sum, sorted.
@@ -294,7 +294,7 @@ fn windows_that_make_no_sense_are_refused_when_they_are_built() {
     let sentence = |result: Result<()>| result.expect_err("must be refused").sentence();
     let general = |assigner: Tumbling, trigger: ContinuousEventTime| {
         let options = WindowOptions::default();
-        GeneralWindows::new(&mut backend(), key, assigner, trigger, sum(), options).map(|_| ())
+        GeneralWindows::operator(&mut backend(), key, assigner, trigger, sum(), options).map(|_| ())
     };
     let each = ContinuousEventTime::of;
     assert!(sentence(general(Tumbling::of(ms(0)), each(ms(1)))).contains("Tumbling::of"));
@@ -304,7 +304,7 @@ fn windows_that_make_no_sense_are_refused_when_they_are_built() {
     let aligned = AlignedWindows::new(&mut backend(), key, grid, sum(), options).map(|_| ());
     assert!(sentence(aligned).contains("allowed_lateness"));
     let gap = Session::gap(ms(1));
-    let session = SessionWindows::new(&mut backend(), key, gap, AtTens, sum(), batch());
+    let session = SessionWindows::operator(&mut backend(), key, gap, AtTens, sum(), batch());
     assert!(sentence(session.map(|_| ())).contains("can_merge"));
 }
 

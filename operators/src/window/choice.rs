@@ -117,7 +117,7 @@ impl<'scope, S: Types> Setup<'scope, S> {
         keyed.operator(kind, move |mut backend, key, batch_mode| {
             let options = options(allowed_lateness, late, batch_mode);
             let key = move |value: &S::Value| key(value);
-            GeneralWindows::new(&mut backend, key, windows, trigger, function, options)
+            GeneralWindows::operator(&mut backend, key, windows, trigger, function, options)
         })
     }
 
@@ -130,7 +130,7 @@ impl<'scope, S: Types> Setup<'scope, S> {
         keyed.operator(kind, move |mut backend, key, batch_mode| {
             let options = options(allowed_lateness, late, batch_mode);
             let key = move |value: &S::Value| key(value);
-            SessionWindows::new(&mut backend, key, windows, trigger, function, options)
+            SessionWindows::operator(&mut backend, key, windows, trigger, function, options)
         })
     }
 }

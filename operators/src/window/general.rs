@@ -6,11 +6,9 @@
 //! timer(time, key, window) -> trigger              at the cleanup time: pane removed
 //! ```
 //!
-//! **Invariants**
-//! - *Clocks first*: before a record is looked at, the timers of its processing time have fired
-//!   (`left`); those of its watermark have, because the shell lets a firing come to its end.
+//! **Invariants** (with those of `timed.rs`)
 //! - *One end*: a pane is removed by its cleanup timer or, if it has none, as soon as it is empty
-//!   (`element`, `timer`).
+//!   (`element`, `wake`).
 //!
 //! **Cost**: one table access per record and window, one or two timers per pane. Windows on a grid
 //! that fire at their end are done faster by [`AlignedWindows`](super::aligned::AlignedWindows).
@@ -23,24 +21,21 @@ use highwater_core::context::Context;
 use highwater_core::cut::Cut;
 use highwater_core::error::Result;
 use highwater_core::key::Key;
-use highwater_core::record::{Batch, Data, Record};
+use highwater_core::record::{Data, Record};
 use highwater_core::shell::Logic;
-use highwater_core::time::NO_EVENT_TIME;
-use highwater_state::{Backend, Hashed, Table, Timers};
+use highwater_state::{Backend, Hashed, Table};
 
 use super::assigner::Assigner;
 use super::function::WindowFunction;
-use super::lifetime::{Lifetime, WindowOptions, no_event_time};
+use super::lifetime::{Lifetime, WindowOptions};
 use super::pane::Pane;
 use super::time_window::TimeWindow;
+use super::timed::{Clocks, Timed, TimedWindows};
 use super::trigger::{TimeDomain, Trigger, TriggerContext, WindowTimers};
-
-/// How many timers fire between two looks at the clock.
-const TIMERS_PER_CHECK: u64 = 16;
 
 type PaneOf<K, T, G, W> = Pane<<W as WindowFunction<K, T>>::Acc, <G as Trigger<T>>::State>;
 
-/// The operator of windows that do not merge.
+/// Windows that do not merge.
 pub struct GeneralWindows<K, T, F, A, G, W>
 where
     K: Key,
@@ -55,30 +50,14 @@ where
     life: Lifetime<T>,
     needs_event_time: bool,
     table: Table<K, TimeWindow, PaneOf<K, T, G, W>>,
-    timers: Clocks<K>,
+    timers: Clocks<K, TimeWindow>,
     /// The windows of one record.
     windows: Vec<TimeWindow>,
 }
 
-/// The timers of all keys and windows.
-#[derive(Debug)]
-struct Clocks<K> {
-    event: Timers<K, TimeWindow>,
-    processing: Timers<K, TimeWindow>,
-}
-
-impl<K: Key> Clocks<K> {
-    fn of(&mut self, domain: TimeDomain) -> &mut Timers<K, TimeWindow> {
-        match domain {
-            TimeDomain::Event => &mut self.event,
-            TimeDomain::Processing => &mut self.processing,
-        }
-    }
-}
-
 /// The timers of one key and window.
 struct Own<'a, K> {
-    clocks: &'a mut Clocks<K>,
+    clocks: &'a mut Clocks<K, TimeWindow>,
     key: Hashed<'a, K>,
     window: TimeWindow,
 }
@@ -105,19 +84,20 @@ where
     ///
     /// # Errors
     /// When the assigner, the trigger or the lateness has a parameter that is not allowed.
-    pub fn new(
+    pub fn operator(
         backend: &mut Backend,
         key: F,
         assigner: A,
         trigger: G,
         function: W,
         options: WindowOptions<T>,
-    ) -> Result<Self> {
+    ) -> Result<impl Logic<Left = T, Right = Infallible, Out = W::Out> + use<K, T, F, A, G, W>>
+    {
         assigner.check()?;
         trigger.check()?;
         let life = Lifetime::new(options, assigner.is_event_time())?;
         let table = backend.table("windows")?;
-        Ok(GeneralWindows {
+        Ok(Timed(GeneralWindows {
             needs_event_time: assigner.is_event_time() || trigger.needs_event_time(),
             life: life.restore(backend.floor()),
             key,
@@ -125,32 +105,9 @@ where
             trigger,
             function,
             table,
-            timers: Clocks {
-                event: Timers::new(backend, "timers/event")?,
-                processing: Timers::new(backend, "timers/processing")?,
-            },
+            timers: Clocks::new(backend)?,
             windows: Vec::new(),
-        })
-    }
-
-    fn record(&mut self, record: Record<T>, cx: &mut Context<'_, W::Out>) {
-        let Record { event_time, value } = record;
-        let mut windows = std::mem::take(&mut self.windows);
-        self.assigner.assign(&value, event_time, cx.processing_time(), &mut windows);
-        windows.retain(|window| !self.life.is_late(window));
-        match windows.split_last() {
-            None => self.life.skipped(event_time, value, cx),
-            Some((last, others)) => {
-                let key = (self.key)(&value);
-                let hashed = Hashed::new(&key);
-                for window in others {
-                    self.element(hashed, window, event_time, value.clone(), cx);
-                }
-                self.element(hashed, last, event_time, value, cx);
-            }
-        }
-        windows.clear();
-        self.windows = windows;
+        }))
     }
 
     fn element(
@@ -189,9 +146,64 @@ where
             self.table.remove(hashed, window);
         }
     }
+}
 
-    /// Fires one timer.
-    fn timer(
+impl<K, T, F, A, G, W> TimedWindows for GeneralWindows<K, T, F, A, G, W>
+where
+    K: Key,
+    T: Data,
+    F: Fn(&T) -> K + 'static,
+    A: Assigner<T>,
+    G: Trigger<T>,
+    W: WindowFunction<K, T>,
+{
+    type Key = K;
+    type Namespace = TimeWindow;
+    type Value = T;
+    type Out = W::Out;
+
+    fn life(&self) -> &Lifetime<T> {
+        &self.life
+    }
+
+    fn life_mut(&mut self) -> &mut Lifetime<T> {
+        &mut self.life
+    }
+
+    fn timers(&self) -> &Clocks<K, TimeWindow> {
+        &self.timers
+    }
+
+    fn timers_mut(&mut self) -> &mut Clocks<K, TimeWindow> {
+        &mut self.timers
+    }
+
+    fn needs_event_time(&self) -> bool {
+        self.needs_event_time
+    }
+
+    fn record(&mut self, record: Record<T>, cx: &mut Context<'_, W::Out>) -> Result<()> {
+        let Record { event_time, value } = record;
+        let mut windows = std::mem::take(&mut self.windows);
+        self.assigner.assign(&value, event_time, cx.processing_time(), &mut windows);
+        windows.retain(|window| !self.life.is_late(window));
+        match windows.split_last() {
+            None => self.life.skipped(event_time, value, cx),
+            Some((last, others)) => {
+                let key = (self.key)(&value);
+                let hashed = Hashed::new(&key);
+                for window in others {
+                    self.element(hashed, window, event_time, value.clone(), cx);
+                }
+                self.element(hashed, last, event_time, value, cx);
+            }
+        }
+        windows.clear();
+        self.windows = windows;
+        Ok(())
+    }
+
+    fn wake(
         &mut self,
         domain: TimeDomain,
         (time, key, window): (i64, K, TimeWindow),
@@ -232,96 +244,11 @@ where
         }
     }
 
-    /// Fires the timers up to `until`, until all have fired or, if `bounded`, it is time to stop.
-    fn run(
-        &mut self,
-        domain: TimeDomain,
-        until: i64,
-        bounded: bool,
-        cx: &mut Context<'_, W::Out>,
-    ) -> Option<i64> {
-        let mut fired = 0;
-        while let Some(timer) = self.timers.of(domain).pop(until) {
-            self.timer(domain, timer, cx);
-            fired += 1;
-            if bounded && fired % TIMERS_PER_CHECK == 0 && cx.should_yield() {
-                break;
-            }
-        }
-        cx.count_fired(fired);
-        self.timers.of(domain).first().filter(|time| *time <= until)
-    }
-}
-
-impl<K, T, F, A, G, W> Logic for GeneralWindows<K, T, F, A, G, W>
-where
-    K: Key,
-    T: Data,
-    F: Fn(&T) -> K + 'static,
-    A: Assigner<T>,
-    G: Trigger<T>,
-    W: WindowFunction<K, T>,
-{
-    type Left = T;
-    type Right = Infallible;
-    type Out = W::Out;
-
-    fn left(&mut self, batch: &mut Batch<T>, cx: &mut Context<'_, W::Out>) {
-        self.life.advance(cx.watermark());
-        if !self.life.final_only {
-            let over_ms = cx.processing_time().saturating_sub(1);
-            self.run(TimeDomain::Processing, over_ms, false, cx);
-        }
-        for record in batch.drain(..) {
-            if self.needs_event_time && record.event_time == NO_EVENT_TIME {
-                cx.fail(no_event_time());
-                return;
-            }
-            self.record(record, cx);
-        }
-    }
-
-    fn fire(&mut self, watermark: i64, cx: &mut Context<'_, W::Out>) -> Option<i64> {
-        if !self.life.advance(watermark) {
-            return None;
-        }
-        let mut left = None;
-        if self.life.final_only {
-            // As in Flink's batch mode, the end of the input is the end of all time.
-            left = self.run(TimeDomain::Processing, i64::MAX, true, cx).map(|_| i64::MAX);
-        }
-        if left.is_none() {
-            left = self.run(TimeDomain::Event, self.life.watermark, true, cx);
-        }
-        left
-    }
-
-    fn fire_processing(&mut self, now_ms: i64, cx: &mut Context<'_, W::Out>) {
-        if !self.life.final_only {
-            self.run(TimeDomain::Processing, now_ms, true, cx);
-        }
-    }
-
-    fn judge_at(&mut self, watermark: i64) {
-        self.life.watermark = watermark;
-    }
-
     fn freeze(&mut self, cut: &mut Cut) {
         self.table.freeze(cut);
-        self.timers.event.freeze(cut);
-        self.timers.processing.freeze(cut);
     }
 
     fn fold(&mut self) -> bool {
-        self.table.fold() | self.timers.event.fold() | self.timers.processing.fold()
-    }
-
-    fn first_timer(&self) -> Option<i64> {
-        let first = self.timers.event.first();
-        if self.life.final_only && !self.life.ended() { first.map(|_| i64::MAX) } else { first }
-    }
-
-    fn first_processing_timer(&self) -> Option<i64> {
-        if self.life.final_only { None } else { self.timers.processing.first() }
+        self.table.fold()
     }
 }

@@ -138,7 +138,7 @@ fn windows_with_timers_fire_once_for_each_group() {
         let general = |backend: &mut Backend| {
             let options = lateness(15);
             let assigner = Tumbling::of(ms(10));
-            GeneralWindows::new(backend, key, assigner, AtEnd::EventTime, sum(), options)
+            GeneralWindows::operator(backend, key, assigner, AtEnd::EventTime, sum(), options)
         };
         let mut windows = rescaled(general, &[(12, 1)], way);
         windows.watermark(19);
@@ -154,7 +154,7 @@ fn sessions_fire_once_for_each_group() {
     for way in WAYS {
         let sessions = |backend: &mut Backend| {
             let gap = Session::gap(ms(5));
-            SessionWindows::new(backend, key, gap, AtEnd::EventTime, sum(), lateness(0))
+            SessionWindows::operator(backend, key, gap, AtEnd::EventTime, sum(), lateness(0))
         };
         let mut windows = rescaled(sessions, &[(12, 1), (17, 2)], way);
         windows.left(12, (b, 8));

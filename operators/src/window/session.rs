@@ -13,11 +13,9 @@
 //! are looked through and it is set again. So a record that makes a session longer moves no timer
 //! of the operator; the old one fires in vain, at most once per gap.
 //!
-//! **Invariants**
+//! **Invariants** (with those of `timed.rs`)
 //! - *Apart*: the sessions of a key are sorted and no two of them touch (`merge`).
 //! - *Awake*: the timer of a key is at or before the first timer of its sessions (`Sleeper::keep`).
-//! - *Clocks first*: before a record is looked at, the timers of its processing time have fired
-//!   (`left`); those of its watermark have, because the shell lets a firing come to its end.
 //!
 //! **Cost**: one table access per record; a timer set and fired per session and gap.
 //!
@@ -29,24 +27,21 @@ use highwater_core::context::Context;
 use highwater_core::cut::Cut;
 use highwater_core::error::{Error, Result};
 use highwater_core::key::Key;
-use highwater_core::record::{Batch, Data, Record};
+use highwater_core::record::{Data, Record};
 use highwater_core::shell::Logic;
-use highwater_core::time::NO_EVENT_TIME;
-use highwater_state::{Backend, Hashed, Table, Timers};
+use highwater_state::{Backend, Hashed, Table};
 
 use super::function::WindowFunction;
-use super::lifetime::{Lifetime, WindowOptions, no_event_time};
+use super::lifetime::{Lifetime, WindowOptions};
 use super::session_gap::SessionAssigner;
 use super::session_set::{KeySessions, Session};
+use super::timed::{Clocks, Timed, TimedWindows};
 use super::trigger::{TimeDomain, Trigger, TriggerContext};
-
-/// How many timers fire between two looks at the clock.
-const TIMERS_PER_CHECK: u64 = 16;
 
 type SessionsOf<K, T, G, W> =
     KeySessions<<W as WindowFunction<K, T>>::Acc, <G as Trigger<T>>::State>;
 
-/// The operator of sessions.
+/// Sessions.
 pub struct SessionWindows<K, T, F, A, G, W>
 where
     K: Key,
@@ -61,8 +56,7 @@ where
     life: Lifetime<T>,
     event_time: bool,
     table: Table<K, (), SessionsOf<K, T, G, W>>,
-    event: Timers<K, ()>,
-    processing: Timers<K, ()>,
+    timers: Clocks<K, ()>,
 }
 
 impl<K, T, F, A, G, W> SessionWindows<K, T, F, A, G, W>
@@ -79,14 +73,15 @@ where
     /// # Errors
     /// When the assigner, the trigger or the lateness has a parameter that is not allowed, or the
     /// trigger cannot merge.
-    pub fn new(
+    pub fn operator(
         backend: &mut Backend,
         key: F,
         assigner: A,
         trigger: G,
         function: W,
         options: WindowOptions<T>,
-    ) -> Result<Self> {
+    ) -> Result<impl Logic<Left = T, Right = Infallible, Out = W::Out> + use<K, T, F, A, G, W>>
+    {
         assigner.check()?;
         trigger.check()?;
         if !trigger.can_merge() {
@@ -94,7 +89,7 @@ where
         }
         let life = Lifetime::new(options, assigner.is_event_time())?;
         let table = backend.table("sessions")?;
-        Ok(SessionWindows {
+        Ok(Timed(SessionWindows {
             life: life.restore(backend.floor()),
             event_time: assigner.is_event_time(),
             key,
@@ -102,13 +97,45 @@ where
             trigger,
             function,
             table,
-            event: Timers::new(backend, "timers/event")?,
-            processing: Timers::new(backend, "timers/processing")?,
-        })
+            timers: Clocks::new(backend)?,
+        }))
+    }
+}
+
+impl<K, T, F, A, G, W> TimedWindows for SessionWindows<K, T, F, A, G, W>
+where
+    K: Key,
+    T: Data,
+    F: Fn(&T) -> K + 'static,
+    A: SessionAssigner<T>,
+    G: Trigger<T>,
+    W: WindowFunction<K, T>,
+{
+    type Key = K;
+    type Namespace = ();
+    type Value = T;
+    type Out = W::Out;
+
+    fn life(&self) -> &Lifetime<T> {
+        &self.life
     }
 
-    /// # Errors
-    /// When the record gives no session.
+    fn life_mut(&mut self) -> &mut Lifetime<T> {
+        &mut self.life
+    }
+
+    fn timers(&self) -> &Clocks<K, ()> {
+        &self.timers
+    }
+
+    fn timers_mut(&mut self) -> &mut Clocks<K, ()> {
+        &mut self.timers
+    }
+
+    fn needs_event_time(&self) -> bool {
+        self.event_time || self.trigger.needs_event_time()
+    }
+
     fn record(&mut self, record: Record<T>, cx: &mut Context<'_, W::Out>) -> Result<()> {
         let Record { event_time, value } = record;
         let at = if self.event_time { event_time } else { cx.processing_time() };
@@ -140,13 +167,18 @@ where
         pane.conclude(result, self.life.final_only, (&key, window), &mut self.function, cx);
         let event = session.first(TimeDomain::Event, self.life.cleanup(&session.window));
         let processing = session.first(TimeDomain::Processing, self.life.cleanup(&session.window));
-        of_key.event.keep(event, hashed, &mut self.event);
-        of_key.processing.keep(processing, hashed, &mut self.processing);
+        of_key.event.keep(event, hashed, &mut self.timers.event);
+        of_key.processing.keep(processing, hashed, &mut self.timers.processing);
         Ok(())
     }
 
     /// Fires the timers of all sessions of a key that are due at `time`.
-    fn wake(&mut self, domain: TimeDomain, time: i64, key: K, cx: &mut Context<'_, W::Out>) {
+    fn wake(
+        &mut self,
+        domain: TimeDomain,
+        (time, key, ()): (i64, K, ()),
+        cx: &mut Context<'_, W::Out>,
+    ) {
         let hashed = Hashed::new(&key);
         let Some(of_key) = self.table.get_mut(hashed, &()) else { return };
         let life = &self.life;
@@ -188,117 +220,20 @@ where
             times.flatten().min()
         };
         let (event, processing) = (first(TimeDomain::Event), first(TimeDomain::Processing));
-        of_key.event.keep(event, hashed, &mut self.event);
-        of_key.processing.keep(processing, hashed, &mut self.processing);
+        of_key.event.keep(event, hashed, &mut self.timers.event);
+        of_key.processing.keep(processing, hashed, &mut self.timers.processing);
         if of_key.sessions.is_empty() {
-            of_key.event.stop(hashed, &mut self.event);
-            of_key.processing.stop(hashed, &mut self.processing);
+            of_key.event.stop(hashed, &mut self.timers.event);
+            of_key.processing.stop(hashed, &mut self.timers.processing);
             self.table.remove(hashed, &());
         }
     }
 
-    /// Fires the timers up to `until`, until all have fired or, if `bounded`, it is time to stop.
-    fn run(
-        &mut self,
-        domain: TimeDomain,
-        until: i64,
-        bounded: bool,
-        cx: &mut Context<'_, W::Out>,
-    ) -> Option<i64> {
-        let mut fired = 0;
-        loop {
-            let timers = match domain {
-                TimeDomain::Event => &mut self.event,
-                TimeDomain::Processing => &mut self.processing,
-            };
-            let stop = bounded && fired % TIMERS_PER_CHECK == TIMERS_PER_CHECK - 1;
-            if stop && cx.should_yield() {
-                cx.count_fired(fired);
-                return timers.first().filter(|time| *time <= until);
-            }
-            let Some((time, key, ())) = timers.pop(until) else {
-                cx.count_fired(fired);
-                return None;
-            };
-            self.wake(domain, time, key, cx);
-            fired += 1;
-        }
-    }
-}
-
-impl<K, T, F, A, G, W> Logic for SessionWindows<K, T, F, A, G, W>
-where
-    K: Key,
-    T: Data,
-    F: Fn(&T) -> K + 'static,
-    A: SessionAssigner<T>,
-    G: Trigger<T>,
-    W: WindowFunction<K, T>,
-{
-    type Left = T;
-    type Right = Infallible;
-    type Out = W::Out;
-
-    fn left(&mut self, batch: &mut Batch<T>, cx: &mut Context<'_, W::Out>) {
-        self.life.advance(cx.watermark());
-        if !self.life.final_only {
-            let over_ms = cx.processing_time().saturating_sub(1);
-            self.run(TimeDomain::Processing, over_ms, false, cx);
-        }
-        let needs_event_time = self.event_time || self.trigger.needs_event_time();
-        for record in batch.drain(..) {
-            if needs_event_time && record.event_time == NO_EVENT_TIME {
-                cx.fail(no_event_time());
-                return;
-            }
-            if let Err(error) = self.record(record, cx) {
-                cx.fail(error);
-                return;
-            }
-        }
-    }
-
-    fn fire(&mut self, watermark: i64, cx: &mut Context<'_, W::Out>) -> Option<i64> {
-        if !self.life.advance(watermark) {
-            return None;
-        }
-        let mut left = None;
-        if self.life.final_only {
-            // As in Flink's batch mode, the end of the input is the end of all time.
-            left = self.run(TimeDomain::Processing, i64::MAX, true, cx).map(|_| i64::MAX);
-        }
-        if left.is_none() {
-            left = self.run(TimeDomain::Event, self.life.watermark, true, cx);
-        }
-        left
-    }
-
-    fn fire_processing(&mut self, now_ms: i64, cx: &mut Context<'_, W::Out>) {
-        if !self.life.final_only {
-            self.run(TimeDomain::Processing, now_ms, true, cx);
-        }
-    }
-
-    fn judge_at(&mut self, watermark: i64) {
-        self.life.watermark = watermark;
-    }
-
     fn freeze(&mut self, cut: &mut Cut) {
         self.table.freeze(cut);
-        self.event.freeze(cut);
-        self.processing.freeze(cut);
     }
 
     fn fold(&mut self) -> bool {
-        self.table.fold() | self.event.fold() | self.processing.fold()
-    }
-
-    fn first_timer(&self) -> Option<i64> {
-        let first = self.event.first();
-        if self.life.final_only && !self.life.ended() { first.map(|_| i64::MAX) } else { first }
-    }
-
-    fn first_processing_timer(&self) -> Option<i64> {
-        if self.life.final_only { None } else { self.processing.first() }
+        self.table.fold()
     }
 }

@@ -14,10 +14,14 @@
 //!   many there are (asserted in `freeze` and `fold`, which count).
 //!
 //! **Cost**: nothing while nothing is frozen. Afterwards the first write of a key copies its value,
-//! and folding moves each copy back once, so both are constant per write.
+//! and folding moves each copy back once, so both are constant per write. Where most keys change
+//! between two freezes, that is more than it costs to copy the whole table in the order of memory:
+//! a small table is then copied by the first write, and its changes are not marked
+//! (`Group::freeze`).
 //!
-//! **Sources**: Flink's `CopyOnWriteStateMap`, which copies one entry at a time as well.
+//! **Sources**: Flink's `CopyOnWriteStateMap`, which copies one entry at a time.
 
+use std::mem::needs_drop;
 use std::sync::Arc;
 
 use hashbrown::HashTable;
@@ -25,27 +29,15 @@ use highwater_core::key::{Key, stable_hash};
 
 use super::dirty::Dirty;
 use super::frozen::FrozenGroup;
+use super::past::{Below, Past, put, touch};
 use crate::backend::{Hashed, StateValue};
 
 /// A table of keys and values.
 pub(crate) type Map<K, V> = HashTable<(K, V)>;
 
-/// What lies below the live table.
-#[derive(Debug)]
-struct Below<K, V> {
-    base: Arc<Map<K, V>>,
-    /// Keys of the base that have been removed.
-    removed: HashTable<K>,
-    /// How many keys of the base are removed, or live as well.
-    hidden: usize,
-}
-
-/// What a group has only when it is frozen or its changes are tracked.
-#[derive(Debug)]
-struct Past<K, V> {
-    below: Option<Below<K, V>>,
-    dirty: Dirty,
-}
+/// The largest table that is copied by one write, in bytes: some tenths of a ms. An eighth of it if
+/// values hold memory of their own.
+const AT_ONCE_BYTES: usize = 512 << 10;
 
 /// The values of one key group.
 #[derive(Debug)]
@@ -60,79 +52,15 @@ impl<K, V> Default for Group<K, V> {
     }
 }
 
-impl<K: Key, V: StateValue> Below<K, V> {
-    fn find(&self, key: Hashed<'_, K>) -> Option<&V> {
-        let (_, value) = self.base.find(key.hash, |(k, _)| k == key.key)?;
-        self.removed.find(key.hash, |k| k == key.key).is_none().then_some(value)
-    }
-
-    /// Hides a key of the base.
-    fn remove(&mut self, key: Hashed<'_, K>) {
-        self.removed.insert_unique(key.hash, key.key.clone(), stable_hash);
-        self.hidden += 1;
-    }
-
-    /// Copies the value of a key into the live table.
-    fn lift<'a>(&mut self, live: &'a mut Map<K, V>, key: Hashed<'_, K>) -> Option<&'a mut V> {
-        let value = self.find(key)?.clone();
-        self.hidden += 1;
-        Some(put(live, key.key.clone(), key.hash, value))
-    }
-}
-
-/// Adds a key that a table does not have.
-#[inline]
-fn put<K: Key, V>(table: &mut Map<K, V>, key: K, hash: u64, value: V) -> &mut V {
-    &mut table.insert_unique(hash, (key, value), |(k, _)| stable_hash(k)).into_mut().1
-}
-
-impl<K: Key, V: StateValue> Past<K, V> {
-    /// Notes that a key is about to change.
-    #[inline(always)]
-    fn mark(past: &mut Option<Box<Self>>, hash: u64) {
-        if let Some(past) = past {
-            past.dirty.mark(hash);
-        }
-    }
-
-    /// Adds a key to the live table, with its value below or one that is made.
-    #[cold]
-    fn make<'a>(
-        past: &mut Option<Box<Self>>,
-        live: &'a mut Map<K, V>,
-        key: Hashed<'_, K>,
-        make: impl FnOnce() -> V,
-    ) -> &'a mut V {
-        let value = Past::below(past).and_then(|below| {
-            let value = below.find(key)?.clone();
-            below.hidden += 1;
-            Some(value)
-        });
-        put(live, key.key.clone(), key.hash, value.unwrap_or_else(make))
-    }
-
-    /// Returns what lies below, if anything does.
-    fn below(past: &mut Option<Box<Self>>) -> Option<&mut Below<K, V>> {
-        past.as_mut()?.below.as_mut()
-    }
-}
-
 impl<K: Key, V: StateValue> Group<K, V> {
     fn below(&self) -> Option<&Below<K, V>> {
         self.past.as_ref()?.below.as_ref()
     }
 
     /// Looks at the first entry that may be that of a key; returns whether it is.
-    ///
-    /// There is no branch that depends on the answer, so that nothing waits for the entry.
     #[inline]
     pub(crate) fn touch(&self, key: Hashed<'_, K>) -> bool {
-        let mut near = false;
-        self.live.find(key.hash, |(k, _)| {
-            near = k == key.key;
-            true
-        });
-        near
+        touch(&self.live, key) | self.below().is_some_and(|below| touch(&below.base, key))
     }
 
     #[inline]
@@ -274,7 +202,8 @@ impl<K: Key, V: StateValue> Group<K, V> {
     /// last time.
     ///
     /// - `track`: whether to mark what changes from now on.
-    pub(crate) fn freeze(&mut self, track: bool) -> FrozenGroup<K, V> {
+    /// - `doubt`: whether to find out anew how many keys change, where that were most.
+    pub(crate) fn freeze(&mut self, track: bool, doubt: bool) -> FrozenGroup<K, V> {
         if !self.fold() {
             // An earlier freeze is still being encoded: this one gets a table of its own.
             let mut all = HashTable::with_capacity(self.len());
@@ -288,10 +217,15 @@ impl<K: Key, V: StateValue> Group<K, V> {
         if self.live.is_empty() {
             return (None, dirty);
         }
+        let all_change = dirty.marks_all() && !doubt;
+        let track = track && !all_change;
+        let bytes = self.live.num_buckets() * size_of::<(K, V)>();
+        let limit = if needs_drop::<(K, V)>() { AT_ONCE_BYTES / 8 } else { AT_ONCE_BYTES };
+        let at_once = all_change && bytes <= limit;
         let clean = if track { Dirty::clean(self.live.len()) } else { Dirty::default() };
         let base = Arc::new(std::mem::take(&mut self.live));
         let below = Below { base: Arc::clone(&base), removed: HashTable::new(), hidden: 0 };
-        self.past = Some(Box::new(Past { below: Some(below), dirty: clean }));
+        self.past = Some(Box::new(Past { below: Some(below), dirty: clean, at_once }));
         (Some(base), dirty)
     }
 
@@ -307,7 +241,9 @@ impl<K: Key, V: StateValue> Group<K, V> {
                 false
             }
             Ok(base) => {
-                if past.dirty.marks_all() {
+                // With half of the keys changed a delta saves little, and marking the others costs
+                // every write until the next freeze.
+                if past.dirty.marks_all() || hidden > base.len() / 2 {
                     self.past = None;
                 }
                 self.merge(base, &removed);
@@ -364,7 +300,7 @@ impl<K: Key, V: StateValue> Group<K, V> {
         let mut groups: Vec<_> = (0..count)
             .map(|_| {
                 let dirty = self.past.as_ref().map(|past| past.dirty.clone());
-                let past = dirty.map(|dirty| Box::new(Past { below: None, dirty }));
+                let past = dirty.map(|dirty| Box::new(Past { below: None, dirty, at_once: false }));
                 Group { live: HashTable::new(), past }
             })
             .collect();

@@ -20,7 +20,7 @@
 //!
 //! | what | mutations |
 //! |---|---|
-//! | `heap/group.rs` | `hidden` not counted on upsert, on lift, on removal; `removed` not filled, not looked at; `visible` ignores live keys; folding into either table revives removed keys or keeps old values; a second freeze loses what is below; `retain` of a frozen key does not remove |
+//! | `heap/group.rs` | `hidden` not counted on upsert, on lift, on removal; `removed` not filled, not looked at; `visible` ignores live keys; folding into either table revives removed keys or keeps old values; a second freeze loses what is below; `retain` of a frozen key does not remove; a table copied at once revives removed keys, loses the write that copied it, stays below |
 //! | marks | none on upsert, `get_mut`, `retain`, `remove`, `drain`; lost by a split, a freeze, a fold; one slot short |
 //! | `heap.rs`, `heap/frozen.rs` | dropped namespaces not listed; divided while frozen; small namespaces left out of a delta |
 //! | `snapshot/slots.rs` | slots of all groups reach those of other workers, or only the first; read of the own range only |

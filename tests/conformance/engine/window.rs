@@ -180,7 +180,8 @@ where
     Engine::boxed(move |backend| {
         let (assigner, trigger) = (assigner.clone(), trigger.clone());
         let options = options(&spec);
-        let logic = GeneralWindows::new(backend, key, assigner, trigger, function.clone(), options);
+        let logic =
+            GeneralWindows::operator(backend, key, assigner, trigger, function.clone(), options);
         logic.expect("the description is allowed")
     })
 }
@@ -194,7 +195,8 @@ where
     Engine::boxed(move |backend| {
         let (assigner, trigger) = (assigner.clone(), trigger.clone());
         let options = options(&spec);
-        let logic = SessionWindows::new(backend, key, assigner, trigger, function.clone(), options);
+        let logic =
+            SessionWindows::operator(backend, key, assigner, trigger, function.clone(), options);
         logic.expect("the description is allowed")
     })
 }
