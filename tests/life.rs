@@ -32,8 +32,6 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a test says what came up")]
 
-#![allow(clippy::print_stderr, reason = "a failed seed is named as soon as it has failed")]
-
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
