@@ -88,6 +88,11 @@ fn an_attempt_that_wakes_up_after_another_has_run_is_fenced_and_nothing_of_it_be
     }
 }
 
+/// Whether a file was being written when the job was killed.
+fn is_unfinished(path: &Path) -> bool {
+    path.to_string_lossy().contains('#')
+}
+
 /// The files below a folder whose paths contain a text, newest first.
 fn newest(dir: &Path, containing: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -97,7 +102,7 @@ fn newest(dir: &Path, containing: &str) -> Vec<PathBuf> {
             let path = entry.path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.to_string_lossy().contains(containing) {
+            } else if path.to_string_lossy().contains(containing) && !is_unfinished(&path) {
                 let modified = entry.metadata().and_then(|about| about.modified());
                 found.push((modified.expect("a time"), path));
             }
