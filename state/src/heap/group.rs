@@ -39,6 +39,9 @@ pub(crate) type Map<K, V> = HashTable<(K, V)>;
 /// values hold memory of their own.
 const AT_ONCE_BYTES: usize = 512 << 10;
 
+/// So many keys at least change where most are said to.
+const MOST_MIN: usize = 32;
+
 /// The values of one key group.
 #[derive(Debug)]
 pub(crate) struct Group<K, V> {
@@ -243,7 +246,8 @@ impl<K: Key, V: StateValue> Group<K, V> {
             Ok(base) => {
                 // With half of the keys changed a delta saves little, and marking the others costs
                 // every write until the next freeze.
-                if past.dirty.marks_all() || hidden > base.len() / 2 {
+                let most = hidden >= MOST_MIN && hidden > base.len() / 2;
+                if past.dirty.marks_all() || most {
                     self.past = None;
                 }
                 self.merge(base, &removed);
