@@ -6,6 +6,8 @@
 //! state, a wrong message, a silent start from the beginning). Every family compares with an
 //! undisturbed run.
 
+#![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
+
 #[path = "exactly_once/disk.rs"]
 mod disk;
 #[path = "support/job.rs"]

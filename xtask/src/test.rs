@@ -14,6 +14,9 @@ use crate::system;
 /// All packages but the one whose library takes ten minutes to compile.
 pub(crate) const ALL: &[&str] = &["--workspace", "--exclude", "highwater-rocksdb"];
 
+/// Runs the tests of a feature, with further arguments for `cargo test`.
+type Test = fn(&[String]) -> Result<(), Error>;
+
 /// What to test.
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -40,7 +43,7 @@ pub(crate) struct Arguments {
 /// Runs the tests of the features that are named, or else those that every change must pass.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
     let Arguments { rocksdb, s3, object_store, parquet, postgres, rest } = arguments;
-    let features: [(bool, fn(&[String]) -> Result<(), Error>); 5] = [
+    let features: [(bool, Test); 5] = [
         (*rocksdb, test_rocksdb),
         (*s3, test_s3),
         (*object_store, |rest| test_connectors("object-store", rest)),
