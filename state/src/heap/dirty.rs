@@ -6,6 +6,12 @@
 //!
 //! With twice as many slots as keys, a delta of few changes holds little that has not changed.
 
+/// How many words are looked at to see whether most keys have changed.
+const SAMPLED_WORDS: usize = 64;
+
+/// Of fewer keys it does not matter how many have changed.
+const FEW_KEYS: usize = 64;
+
 /// Marks the slots of changed keys. Without slots, everything counts as changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Dirty {
@@ -45,6 +51,14 @@ impl Dirty {
         self.words.is_empty()
     }
 
+    /// Returns whether most of `keys` keys seem to have changed, by some of the marks. A delta saves
+    /// little then.
+    pub(crate) fn marks_most(&self, keys: usize) -> bool {
+        let some = &self.words[..self.words.len().min(SAMPLED_WORDS)];
+        let marked: usize = some.iter().map(|word| word.count_ones() as usize).sum();
+        self.marks_all() || (keys >= FEW_KEYS && marked * self.words.len() > some.len() * keys / 2)
+    }
+
     /// Returns whether the slot of a hash is marked.
     #[inline]
     pub(crate) fn has(&self, hash: u64) -> bool {
@@ -69,6 +83,19 @@ mod tests {
         dirty.mark(7);
         assert!(dirty.has(7) && !dirty.has(8) && !dirty.is_clean());
         assert!(!dirty.marks_all() && Dirty::default().marks_all());
+    }
+
+    #[test]
+    fn most_have_changed_when_more_than_half_have() {
+        for keys in [64, 1000, 100_000] {
+            let mut dirty = Dirty::clean(keys);
+            let hash = |key: usize| highwater_core::key::stable_hash(&key);
+            (0..keys * 3 / 10).for_each(|key| dirty.mark(hash(key)));
+            assert!(!dirty.marks_most(keys), "three tenths of {keys}");
+            (0..keys * 9 / 10).for_each(|key| dirty.mark(hash(key)));
+            assert!(dirty.marks_most(keys), "nine tenths of {keys}");
+        }
+        assert!(Dirty::default().marks_most(0));
     }
 
     #[test]

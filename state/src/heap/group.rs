@@ -39,9 +39,6 @@ pub(crate) type Map<K, V> = HashTable<(K, V)>;
 /// values hold memory of their own.
 const AT_ONCE_BYTES: usize = 512 << 10;
 
-/// So many keys at least change where most are said to.
-const MOST_MIN: usize = 32;
-
 /// The values of one key group.
 #[derive(Debug)]
 pub(crate) struct Group<K, V> {
@@ -220,7 +217,7 @@ impl<K: Key, V: StateValue> Group<K, V> {
         if self.live.is_empty() {
             return (None, dirty);
         }
-        let all_change = dirty.marks_all() && !doubt;
+        let all_change = dirty.marks_most(self.live.len()) && !doubt;
         let track = track && !all_change;
         let bytes = self.live.num_buckets() * size_of::<(K, V)>();
         let limit = if needs_drop::<(K, V)>() { AT_ONCE_BYTES / 8 } else { AT_ONCE_BYTES };
@@ -244,10 +241,7 @@ impl<K: Key, V: StateValue> Group<K, V> {
                 false
             }
             Ok(base) => {
-                // With half of the keys changed a delta saves little, and marking the others costs
-                // every write until the next freeze.
-                let most = hidden >= MOST_MIN && hidden > base.len() / 2;
-                if past.dirty.marks_all() || most {
+                if past.dirty.marks_all() {
                     self.past = None;
                 }
                 self.merge(base, &removed);
