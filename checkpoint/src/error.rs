@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 
-use highwater_core::error::{Cause, ErrorKind};
+use highwater_core::error::{Cause, ErrorKind, sentence_of};
 use highwater_state::format::FormatError;
 
 /// What was being done with an object when it failed.
@@ -173,18 +173,7 @@ impl StorageError {
     /// Returns the error and its causes as one sentence.
     #[must_use]
     pub fn sentence(&self) -> String {
-        let mut sentence = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(next) = cause {
-            let next_says = next.to_string();
-            // Stores repeat their causes in their messages.
-            if !sentence.ends_with(&next_says) {
-                sentence.push_str(": ");
-                sentence.push_str(&next_says);
-            }
-            cause = next.source();
-        }
-        sentence
+        sentence_of(self)
     }
 
     /// Returns an error about an object that is not what its name promises.

@@ -219,19 +219,25 @@ impl Error {
     /// Returns the error and its causes as one sentence.
     #[must_use]
     pub fn sentence(&self) -> String {
-        let mut sentence = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(next) = cause {
-            let next_says = next.to_string();
-            // Some libraries repeat their causes in their messages.
-            if !sentence.ends_with(&next_says) {
-                sentence.push_str(": ");
-                sentence.push_str(&next_says);
-            }
-            cause = next.source();
-        }
-        sentence
+        sentence_of(self)
     }
+}
+
+/// Returns an error and its causes as one sentence. What a library repeats of its causes in its own
+/// message is said once.
+#[must_use]
+pub fn sentence_of(error: &dyn std::error::Error) -> String {
+    let mut sentence = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let next_says = next.to_string();
+        if !sentence.ends_with(&next_says) {
+            sentence.push_str(": ");
+            sentence.push_str(&next_says);
+        }
+        cause = next.source();
+    }
+    sentence
 }
 
 #[cfg(test)]
