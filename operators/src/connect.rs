@@ -2,6 +2,7 @@
 //!
 //! **Sources**: Flink's `ConnectedStreams`, `KeyedCoProcessFunction`.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use highwater_core::context::Context;
@@ -38,6 +39,10 @@ pub trait KeyedCoProcessFunction<K: Key, A: Data, B: Data>: 'static {
     ///
     /// - `time`: the time it was set for, in ms.
     fn on_timer(&mut self, _time: i64, _cx: &mut ProcessContext<'_, '_, K, Self::Out>) {}
+
+    /// Works on a key at the end of a superstep of a loop, after the last record of all keys, if
+    /// [`ProcessContext::await_superstep_end`] was called for it.
+    fn on_superstep_end(&mut self, _cx: &mut ProcessContext<'_, '_, K, Self::Out>) {}
 }
 
 /// Two keyed streams side by side.
@@ -178,6 +183,7 @@ enum Use {
     Record,
     EventTimer,
     ProcessingTimer,
+    SuperstepEnd,
 }
 
 /// Runs a keyed function of two streams.
@@ -186,6 +192,10 @@ pub(crate) struct CoProcess<K: Key, A, FA, B, FB, P> {
     function: P,
     states: States<K>,
     timers: ProcessTimers<K>,
+    /// The keys that wait for the end of the superstep, with the event time of their last record.
+    awaiting: BTreeMap<K, EventTime>,
+    /// Those whose turn it is.
+    ending: BTreeMap<K, EventTime>,
     /// The event time by which states expire: the watermark, or the time of the timer that runs.
     event_clock: i64,
     values: std::marker::PhantomData<fn() -> (A, B)>,
@@ -204,7 +214,9 @@ where
         let mut states = States::new(backend);
         let function = make(&mut states)?;
         let values = std::marker::PhantomData;
-        Ok(CoProcess { keys, function, states, timers, event_clock: i64::MIN, values })
+        let (awaiting, ending) = (BTreeMap::new(), BTreeMap::new());
+        let event_clock = i64::MIN;
+        Ok(CoProcess { keys, function, states, timers, awaiting, ending, event_clock, values })
     }
 
     fn run(
@@ -218,7 +230,7 @@ where
         let (clock, of_record) = match used {
             Use::Record => (cx.watermark(), event_time),
             Use::EventTimer => (event_time.min(cx.watermark()), i64::MIN),
-            Use::ProcessingTimer => (cx.watermark(), i64::MIN),
+            Use::ProcessingTimer | Use::SuperstepEnd => (cx.watermark(), i64::MIN),
         };
         self.event_clock = self.event_clock.max(clock);
         let now = Now {
@@ -226,9 +238,10 @@ where
             watermark: self.event_clock,
             event_time: of_record,
         };
-        let (states, timers) = (&mut self.states, &mut self.timers);
+        let (states, timers, awaiting) = (&mut self.states, &mut self.timers, &mut self.awaiting);
         let key = Hashed::new(key);
-        part(&mut self.function, &mut ProcessContext { cx, key, event_time, now, states, timers });
+        let mut cx = ProcessContext { cx, key, event_time, now, states, timers, awaiting };
+        part(&mut self.function, &mut cx);
     }
 }
 
@@ -279,6 +292,19 @@ where
             cx.count_fired(1);
             self.run(&key, time, Use::ProcessingTimer, cx, |f, cx| f.on_timer(time, cx));
         }
+    }
+
+    fn end_superstep(&mut self, cx: &mut Context<'_, P::Out>) -> bool {
+        if self.ending.is_empty() {
+            std::mem::swap(&mut self.ending, &mut self.awaiting);
+        }
+        while let Some((key, event_time)) = self.ending.pop_first() {
+            self.run(&key, event_time, Use::SuperstepEnd, cx, |f, cx| f.on_superstep_end(cx));
+            if cx.should_yield() {
+                break;
+            }
+        }
+        self.ending.is_empty()
     }
 
     fn judge_at(&mut self, watermark: i64) {

@@ -37,6 +37,10 @@ pub trait KeyedProcessFunction<K: Key, T: Data>: 'static {
     ///
     /// - `time`: the time it was set for, in ms.
     fn on_timer(&mut self, _time: i64, _cx: &mut ProcessContext<'_, '_, K, Self::Out>) {}
+
+    /// Works on a key at the end of a superstep of a loop, after the last record of all keys, if
+    /// [`ProcessContext::await_superstep_end`] was called for it.
+    fn on_superstep_end(&mut self, _cx: &mut ProcessContext<'_, '_, K, Self::Out>) {}
 }
 
 /// The timers of a process function on one worker.
@@ -158,5 +162,9 @@ where
 
     fn on_timer(&mut self, time: i64, cx: &mut ProcessContext<'_, '_, K, P::Out>) {
         self.0.on_timer(time, cx);
+    }
+
+    fn on_superstep_end(&mut self, cx: &mut ProcessContext<'_, '_, K, P::Out>) {
+        self.0.on_superstep_end(cx);
     }
 }

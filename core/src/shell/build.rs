@@ -12,6 +12,7 @@ use timely::progress::operate::FrontierInterest;
 
 use super::install::{Start, install, wakers};
 use super::output::in_pieces;
+use super::phases::Phases;
 use super::{AnyLogic, Input, Logic, Output, Queue, Shell};
 use crate::credit::{Edge, Gate};
 use crate::dataflow::Dataflow;
@@ -176,6 +177,17 @@ impl<T: Data> std::fmt::Debug for Inlet<'_, T> {
 }
 
 impl<'scope, T: Data> Inlet<'scope, T> {
+    /// Connects the stream to an operator.
+    ///
+    /// - `follows_input`: whether the operator's promise follows this input's.
+    pub(crate) fn connect(
+        self,
+        builder: &mut OperatorBuilder<'scope, Time>,
+        follows_input: bool,
+    ) -> Input<T> {
+        (self.connect)(builder, follows_input)
+    }
+
     /// Lets records stay on their worker.
     #[must_use]
     pub fn straight(dataflow: &Dataflow<'scope>, input: Built<'scope, T>) -> Self {
@@ -333,8 +345,8 @@ impl<'scope, A: Data, B: Data> ShellBuilder<'scope, A, B> {
         let first = job.first_epoch();
         let metrics = job.metrics().register(&self.uid, &self.name, worker, self.role, first);
         let mut builder = OperatorBuilder::new(self.name.clone(), dataflow.scope());
-        let left = (self.left.connect)(&mut builder, self.follows_input);
-        let right = self.right.map(|r| (r.connect)(&mut builder, self.follows_input));
+        let left = self.left.connect(&mut builder, self.follows_input);
+        let right = self.right.map(|right| right.connect(&mut builder, self.follows_input));
         let inputs = builder.shape().inputs();
         let summary = || summary(self.follows_input);
         let connection: Vec<_> = (0..inputs).map(|input| (input, summary())).collect();
@@ -346,7 +358,8 @@ impl<'scope, A: Data, B: Data> ShellBuilder<'scope, A, B> {
         let info = builder.operator_info();
         let (activator, waiter) = wakers(dataflow, &info);
         let batch_records = dataflow.batch_records::<O>();
-        let batch_mode = job.batch_mode();
+        let phases = Phases::new(dataflow, &activator);
+        let batch_mode = job.batch_mode() && !phases.is_inside();
         let floor = to_stamp(logic.floor());
         let start: Start = Box::new(move |mut capabilities| {
             let mut sides = Sides::default();
@@ -367,7 +380,7 @@ impl<'scope, A: Data, B: Data> ShellBuilder<'scope, A, B> {
                 queue: Queue::default(),
                 buffer: Vec::new(),
                 batch_records,
-                epoch: first,
+                epoch: phases.first(),
                 watermark: floor,
                 floor,
                 firing: false,
@@ -381,6 +394,7 @@ impl<'scope, A: Data, B: Data> ShellBuilder<'scope, A, B> {
                 activator,
                 waiter,
                 wake_ms: None,
+                phases,
             };
             shell.begin();
             Box::new(move |frontiers| shell.activate(frontiers))

@@ -2,6 +2,8 @@
 //!
 //! **Sources**: Flink's `KeyedProcessFunction.Context`, `RuntimeContext`.
 
+use std::collections::BTreeMap;
+
 use highwater_core::OutputTag;
 use highwater_core::context::Context;
 use highwater_core::key::Key;
@@ -29,6 +31,7 @@ pub struct ProcessContext<'a, 'b, K: Key, O: Data> {
     pub(crate) now: Now,
     pub(crate) states: &'a mut States<K>,
     pub(crate) timers: &'a mut ProcessTimers<K>,
+    pub(crate) awaiting: &'a mut BTreeMap<K, EventTime>,
 }
 
 impl<K: Key, O: Data> ProcessContext<'_, '_, K, O> {
@@ -54,6 +57,20 @@ impl<K: Key, O: Data> ProcessContext<'_, '_, K, O> {
     #[must_use]
     pub fn processing_time(&self) -> i64 {
         self.cx.processing_time()
+    }
+
+    /// Returns the superstep of the loop that the operator stands in: 0 for what enters and for
+    /// timers, and how often it has gone round for what came back. `None` outside of loops.
+    #[must_use]
+    pub fn superstep(&self) -> Option<u64> {
+        self.cx.superstep()
+    }
+
+    /// Asks for the key to be worked on once more at the end of the superstep, at the same event
+    /// time; when that is being done, at the end of the next one. Never comes outside of loops.
+    pub fn await_superstep_end(&mut self) {
+        let latest = self.awaiting.entry(self.key.key.clone()).or_insert(self.event_time);
+        *latest = self.event_time.max(*latest);
     }
 
     /// Emits a value at the event time of the record or timer.

@@ -1,0 +1,173 @@
+//! The operator that begins the phases of a loop, one on each worker.
+//!
+//! ```text
+//! clock --report--> conductor --exchange--> leader, on the first worker
+//!   '<--begin------ conductor <--exchange---- decision, to all workers
+//! ```
+//!
+//! Its messages travel in a stream of their own, so that a loop over several processes needs nothing
+//! that a loop in one does not. The stream carries no time: it is open until the loop stops.
+//!
+//! **Cost**: two messages a worker and phase.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::scheduling::Activator;
+
+use super::clock::Clock;
+use super::leader::{Kind, Leader, Report};
+use crate::context::Port;
+use crate::credit::Gate;
+use crate::dataflow::Dataflow;
+use crate::job::Job;
+use crate::record::{Batch, Record};
+use crate::shell::{Built, Inlet, Input, Output, Start, install, wakers};
+use crate::time::NO_EVENT_TIME;
+use crate::worker::Running;
+
+/// What conductors say to each other.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+enum Say {
+    Told(Report),
+    Waits,
+    Begin(u64, Kind),
+}
+
+/// A message to the conductor of a worker.
+type Message = (usize, Say);
+
+/// Begins the phases of a loop on one worker.
+struct Conductor {
+    clock: Rc<Clock>,
+    leader: Option<Leader>,
+    job: Arc<Job>,
+    running: Running,
+    worker: usize,
+    workers: usize,
+    input: Input<Message>,
+    output: Output<Message>,
+    /// The phases before this one are told.
+    told: u64,
+    has_said_waits: bool,
+    activator: Activator,
+}
+
+/// Puts the conductor of a loop into the dataflow.
+pub(crate) fn conduct(dataflow: &Dataflow<'_>, clock: &Rc<Clock>, at_most: Option<u64>) {
+    const NAME: &str = "loop";
+    let mut builder = OperatorBuilder::new(NAME.to_owned(), dataflow.scope());
+    let (output, stream) = builder.new_output::<Batch<Message>>();
+    let to = |message: &Message| message.0;
+    let inlet = Inlet::route(dataflow, Built::new(stream, Gate::default()), to);
+    let input = inlet.connect(&mut builder, false);
+    let (activator, _) = wakers(dataflow, &builder.operator_info());
+    clock.set_conductor(activator.clone());
+    let (worker, workers) = (dataflow.worker(), dataflow.workers());
+    let leader = (worker == 0).then(|| Leader::new(workers, at_most, clock.first_position()));
+    let mut conductor = Conductor {
+        clock: Rc::clone(clock),
+        leader,
+        job: Arc::clone(dataflow.job()),
+        running: Running::new(NAME),
+        worker,
+        workers,
+        input,
+        output: Output::new(output, None, Gate::default()),
+        told: 0,
+        has_said_waits: false,
+        activator,
+    };
+    let start: Start = Box::new(move |mut capabilities| {
+        conductor.output.capability = capabilities.pop();
+        Box::new(move |_frontiers| conductor.activate())
+    });
+    install(builder, start);
+}
+
+impl Conductor {
+    fn activate(&mut self) -> bool {
+        if self.job.must_stop() || self.output.capability.is_none() {
+            return false;
+        }
+        let running = self.running.clone();
+        let _running = running.enter();
+        self.listen();
+        self.tell();
+        if let Some((phase, kind)) = self.decide() {
+            (0..self.workers).for_each(|to| self.say(to, Say::Begin(phase, kind)));
+        }
+        self.output.done();
+        if self.clock.phase().is_some_and(|phase| self.is_stop(phase)) {
+            self.output.capability = None;
+        }
+        true
+    }
+
+    fn is_stop(&self, phase: u64) -> bool {
+        self.clock.kind(crate::time::Epoch(phase)) == Some(Kind::Stop)
+    }
+
+    fn say(&mut self, to: usize, say: Say) {
+        self.output.ship(&mut vec![Record::new(NO_EVENT_TIME, (to, say))]);
+    }
+
+    /// Takes the messages that have come.
+    fn listen(&mut self) {
+        let mut heard = Vec::new();
+        self.input.pull(&mut |time, batch, from| heard.push((time, batch, from)));
+        for (time, batch, from) in heard {
+            self.input.release(from, self.worker, time.epoch, self.input.bytes(&batch));
+            for Record { value: (_, say), .. } in batch {
+                self.hear(say);
+            }
+        }
+    }
+
+    fn hear(&mut self, say: Say) {
+        match (say, &mut self.leader) {
+            (Say::Begin(phase, kind), _) => {
+                self.has_said_waits &= !matches!(kind, Kind::Wave);
+                self.clock.begin(phase, kind);
+            }
+            (Say::Told(report), Some(leader)) => leader.report(report),
+            (Say::Waits, Some(leader)) => leader.waits(),
+            (Say::Told(_) | Say::Waits, None) => {}
+        }
+    }
+
+    /// Tells the leader what there is to tell.
+    fn tell(&mut self) {
+        if let Some(phase) = self.clock.phase()
+            && self.told <= phase
+            && let Some(report) = self.clock.report(phase)
+        {
+            self.told = phase + 1;
+            self.say(0, Say::Told(report));
+        }
+        if self.each_move() && self.clock.waits() && !self.has_said_waits {
+            self.has_said_waits = true;
+            self.say(0, Say::Waits);
+        }
+    }
+
+    /// Whether the loop takes in what has come without waiting for the end of its input: not in
+    /// batch mode, and not in a loop within a loop, whose input ends with each round around it.
+    fn each_move(&self) -> bool {
+        self.clock.is_outermost() && !self.job.batch_mode()
+    }
+
+    fn decide(&mut self) -> Option<(u64, Kind)> {
+        let (clock, each_move) = (&self.clock, self.each_move());
+        let leader = self.leader.as_mut()?;
+        let decided =
+            leader.decide(clock.input(), each_move, |position| clock.cut_of_position(position));
+        if decided.is_some() {
+            // What arrives while the message is on its way is looked at afterwards.
+            self.activator.activate();
+        }
+        decided
+    }
+}
