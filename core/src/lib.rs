@@ -35,6 +35,7 @@ mod exchange;
 pub mod credit;
 
 pub mod job;
+pub mod peers;
 pub mod dataflow;
 pub mod worker;
 pub mod witness;
