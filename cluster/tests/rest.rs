@@ -1,5 +1,7 @@
 //! The server over a socket: what is let in, what is answered, and what the document says.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
