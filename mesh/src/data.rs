@@ -220,7 +220,6 @@ mod tests {
             header(4, 0..1, 5),
             header(2, 0..3, 5),
             header(2, 1..1, 5),
-            header(2, 5..1, 5),
             header(2, 0..1, 2 << 30),
             header(2, 0..1, usize::MAX),
         ] {

@@ -152,7 +152,7 @@ impl Door {
                     self.changed.notify_all();
                 }
             }
-            Err(Failure::Refused(why)) if why == Refusal::NotYet => {}
+            Err(Failure::Refused(Refusal::NotYet)) => {}
             Err(Failure::Refused(why)) => {
                 tracing::warn!("a connection from {from} was refused: {why}");
             }
