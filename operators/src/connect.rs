@@ -43,6 +43,10 @@ pub trait KeyedCoProcessFunction<K: Key, A: Data, B: Data>: 'static {
     /// Works on a key at the end of a superstep of a loop, after the last record of all keys, if
     /// [`ProcessContext::await_superstep_end`] was called for it.
     fn on_superstep_end(&mut self, _cx: &mut ProcessContext<'_, '_, K, Self::Out>) {}
+
+    /// Works on a key when the loop has come to rest, if [`ProcessContext::await_rest`] was called
+    /// for it. What is emitted may leave the loop; what would go round is dropped.
+    fn on_rest(&mut self, _cx: &mut ProcessContext<'_, '_, K, Self::Out>) {}
 }
 
 /// Two keyed streams side by side.
@@ -177,6 +181,15 @@ where
     }
 }
 
+/// The keys that wait for something, with the event time of their last record.
+#[derive(Debug)]
+pub(crate) struct Awaiting<K> {
+    /// For the end of the superstep.
+    pub(crate) end: BTreeMap<K, EventTime>,
+    /// For the loop to come to rest.
+    pub(crate) rest: BTreeMap<K, EventTime>,
+}
+
 /// What a function is run for.
 #[derive(Clone, Copy, Debug)]
 enum Use {
@@ -192,9 +205,8 @@ pub(crate) struct CoProcess<K: Key, A, FA, B, FB, P> {
     function: P,
     states: States<K>,
     timers: ProcessTimers<K>,
-    /// The keys that wait for the end of the superstep, with the event time of their last record.
-    awaiting: BTreeMap<K, EventTime>,
-    /// Those whose turn it is.
+    awaiting: Awaiting<K>,
+    /// The keys whose turn it is at the end of a superstep, or at rest.
     ending: BTreeMap<K, EventTime>,
     /// The event time by which states expire: the watermark, or the time of the timer that runs.
     event_clock: i64,
@@ -214,7 +226,8 @@ where
         let mut states = States::new(backend);
         let function = make(&mut states)?;
         let values = std::marker::PhantomData;
-        let (awaiting, ending) = (BTreeMap::new(), BTreeMap::new());
+        let ending = BTreeMap::new();
+        let awaiting = Awaiting { end: BTreeMap::new(), rest: BTreeMap::new() };
         let event_clock = i64::MIN;
         Ok(CoProcess { keys, function, states, timers, awaiting, ending, event_clock, values })
     }
@@ -242,6 +255,26 @@ where
         let key = Hashed::new(key);
         let mut cx = ProcessContext { cx, key, event_time, now, states, timers, awaiting };
         part(&mut self.function, &mut cx);
+    }
+}
+
+impl<K: Key, A: Data, FA, B: Data, FB, P> CoProcess<K, A, FA, B, FB, P>
+where
+    P: KeyedCoProcessFunction<K, A, B>,
+{
+    /// Runs a part of the function for the keys whose turn it is; returns whether that is all.
+    fn run_ending(
+        &mut self,
+        cx: &mut Context<'_, P::Out>,
+        part: impl Fn(&mut P, &mut ProcessContext<'_, '_, K, P::Out>),
+    ) -> bool {
+        while let Some((key, event_time)) = self.ending.pop_first() {
+            self.run(&key, event_time, Use::SuperstepEnd, cx, &part);
+            if cx.should_yield() {
+                break;
+            }
+        }
+        self.ending.is_empty()
     }
 }
 
@@ -296,15 +329,16 @@ where
 
     fn end_superstep(&mut self, cx: &mut Context<'_, P::Out>) -> bool {
         if self.ending.is_empty() {
-            std::mem::swap(&mut self.ending, &mut self.awaiting);
+            std::mem::swap(&mut self.ending, &mut self.awaiting.end);
         }
-        while let Some((key, event_time)) = self.ending.pop_first() {
-            self.run(&key, event_time, Use::SuperstepEnd, cx, |f, cx| f.on_superstep_end(cx));
-            if cx.should_yield() {
-                break;
-            }
+        self.run_ending(cx, P::on_superstep_end)
+    }
+
+    fn at_rest(&mut self, cx: &mut Context<'_, P::Out>) -> bool {
+        if self.ending.is_empty() {
+            std::mem::swap(&mut self.ending, &mut self.awaiting.rest);
         }
-        self.ending.is_empty()
+        self.run_ending(cx, P::on_rest)
     }
 
     fn judge_at(&mut self, watermark: i64) {

@@ -107,6 +107,10 @@ impl<L: Logic> Logic for Floored<L> {
         self.logic.end_superstep(cx)
     }
 
+    fn at_rest(&mut self, cx: &mut Context<'_, L::Out>) -> bool {
+        self.logic.at_rest(cx)
+    }
+
     fn first_timer(&self) -> Option<i64> {
         self.logic.first_timer()
     }

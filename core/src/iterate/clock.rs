@@ -29,7 +29,7 @@ const REMEMBERED: usize = 4096;
 struct Entry {
     bounds: Bounds,
     stamp: i64,
-    waits: bool,
+    has_let_in: bool,
 }
 
 /// A way back, as it tells of itself.
@@ -51,6 +51,8 @@ pub struct Clock {
     /// The number of the first phase that is remembered.
     oldest: Cell<u64>,
     kinds: RefCell<VecDeque<Kind>>,
+    /// The wave that was closed last.
+    closed: Cell<Option<u64>>,
     entries: RefCell<Vec<Entry>>,
     ways_back: RefCell<Vec<WayBack>>,
     exits: RefCell<Vec<u64>>,
@@ -67,6 +69,7 @@ impl Clock {
             first,
             oldest: Cell::new(0),
             kinds: RefCell::default(),
+            closed: Cell::new(None),
             entries: RefCell::default(),
             ways_back: RefCell::default(),
             exits: RefCell::default(),
@@ -106,14 +109,28 @@ impl Clock {
         debug_assert_eq!(phase, self.oldest.get() + kinds.len() as u64, "phases are begun in turn");
         kinds.push_back(kind);
         if kind == Kind::Wave {
-            // They enter now; what is left afterwards is told again.
-            self.entries.borrow_mut().iter_mut().for_each(|entry| entry.waits = false);
+            self.entries.borrow_mut().iter_mut().for_each(|entry| entry.has_let_in = false);
         }
         if kinds.len() > REMEMBERED {
             kinds.pop_front();
             self.oldest.set(self.oldest.get() + 1);
         }
         drop(kinds);
+        self.wake();
+    }
+
+    /// Closes a wave: what has come for it enters, and nothing after that.
+    pub(crate) fn close(&self, phase: u64) {
+        self.closed.set(Some(phase));
+        self.wake();
+    }
+
+    /// Returns whether a wave is closed.
+    pub(crate) fn is_closed(&self, phase: Epoch) -> bool {
+        self.closed.get().is_some_and(|closed| closed >= phase.0)
+    }
+
+    fn wake(&self) {
         self.operators.borrow().iter().for_each(Activator::activate);
     }
 
@@ -146,6 +163,11 @@ impl Clock {
         }
     }
 
+    /// Returns whether nothing goes round in a phase.
+    pub(crate) fn is_at_rest(&self, phase: Epoch) -> bool {
+        matches!(self.kind(phase), Some(Kind::Rest(_) | Kind::End { .. }))
+    }
+
     /// Returns the superstep of a phase: how often what enters in it has gone round.
     pub(crate) fn superstep(&self, phase: Epoch) -> u64 {
         match self.kind(phase) {
@@ -158,7 +180,7 @@ impl Clock {
     pub(crate) fn add_entry(&self) -> usize {
         let bounds = Bounds { epoch: Some(Epoch(0)), watermark: i64::MIN };
         let mut entries = self.entries.borrow_mut();
-        entries.push(Entry { bounds, stamp: i64::MIN, waits: false });
+        entries.push(Entry { bounds, stamp: i64::MIN, has_let_in: false });
         entries.len() - 1
     }
 
@@ -166,11 +188,11 @@ impl Clock {
     ///
     /// - `bounds`: what may still arrive.
     /// - `stamp`: what it promises inside the loop.
-    /// - `waits`: whether records could enter now.
-    pub(crate) fn entry(&self, place: usize, bounds: Bounds, stamp: i64, waits: bool) {
+    /// - `has_let_in`: whether it has let records into the open wave.
+    pub(crate) fn entry(&self, place: usize, bounds: Bounds, stamp: i64, has_let_in: bool) {
         let entry = &mut self.entries.borrow_mut()[place];
-        let is_news = entry.bounds != bounds || waits && !entry.waits;
-        *entry = Entry { bounds, stamp, waits };
+        let is_news = entry.bounds != bounds || has_let_in && !entry.has_let_in;
+        *entry = Entry { bounds, stamp, has_let_in };
         if is_news {
             self.tell();
         }
@@ -188,9 +210,10 @@ impl Clock {
         least
     }
 
-    /// Returns whether records wait to enter.
-    pub(crate) fn waits(&self) -> bool {
-        self.entries.borrow().iter().any(|entry| entry.waits)
+    /// Returns whether there is anything in the open wave, or has come back from what a timer made.
+    pub(crate) fn has_entered(&self) -> bool {
+        self.entries.borrow().iter().any(|entry| entry.has_let_in)
+            || self.ways_back.borrow().iter().any(|way| !way.returned.is_empty())
     }
 
     /// Adds a way back; returns its place.
@@ -207,6 +230,7 @@ impl Clock {
             Some((last, count)) if *last == phase => *count += records,
             _ => returned.push_back((phase, records)),
         }
+        self.tell();
     }
 
     /// Tells that nothing more comes back of the phases before `passed`.

@@ -18,22 +18,23 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::scheduling::Activator;
 
 use super::clock::Clock;
-use super::leader::{Kind, Leader, Report};
+use super::leader::{Decision, Kind, Leader, Report};
 use crate::context::Port;
 use crate::credit::Gate;
 use crate::dataflow::Dataflow;
 use crate::job::Job;
 use crate::record::{Batch, Record};
 use crate::shell::{Built, Inlet, Input, Output, Start, install, wakers};
-use crate::time::NO_EVENT_TIME;
+use crate::time::{Epoch, NO_EVENT_TIME};
 use crate::worker::Running;
 
 /// What conductors say to each other.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 enum Say {
     Told(Report),
-    Waits,
+    Entered,
     Begin(u64, Kind),
+    Close(u64),
 }
 
 /// A message to the conductor of a worker.
@@ -51,7 +52,7 @@ struct Conductor {
     output: Output<Message>,
     /// The phases before this one are told.
     told: u64,
-    has_said_waits: bool,
+    has_said_entered: bool,
     activator: Activator,
 }
 
@@ -77,7 +78,7 @@ pub(crate) fn conduct(dataflow: &Dataflow<'_>, clock: &Rc<Clock>, at_most: Optio
         input,
         output: Output::new(output, None, Gate::default()),
         told: 0,
-        has_said_waits: false,
+        has_said_entered: false,
         activator,
     };
     let start: Start = Box::new(move |mut capabilities| {
@@ -96,18 +97,28 @@ impl Conductor {
         let _running = running.enter();
         self.listen();
         self.tell();
-        if let Some((phase, kind)) = self.decide() {
-            (0..self.workers).for_each(|to| self.say(to, Say::Begin(phase, kind)));
+        if let Some(decision) = self.decide() {
+            let say = match decision {
+                Decision::Begin(phase, kind) => Say::Begin(phase, kind),
+                Decision::Close(phase) => Say::Close(phase),
+            };
+            (0..self.workers).for_each(|to| self.say(to, say));
         }
         self.output.done();
-        if self.clock.phase().is_some_and(|phase| self.is_stop(phase)) {
+        if self.kind() == Some(Kind::Stop) {
             self.output.capability = None;
         }
         true
     }
 
-    fn is_stop(&self, phase: u64) -> bool {
-        self.clock.kind(crate::time::Epoch(phase)) == Some(Kind::Stop)
+    /// Returns what kind of phase was begun last.
+    fn kind(&self) -> Option<Kind> {
+        self.clock.kind(Epoch(self.clock.phase()?))
+    }
+
+    fn is_open(&self) -> bool {
+        let phase = self.clock.phase().map(Epoch);
+        self.kind() == Some(Kind::Wave) && phase.is_some_and(|phase| !self.clock.is_closed(phase))
     }
 
     fn say(&mut self, to: usize, say: Say) {
@@ -129,12 +140,13 @@ impl Conductor {
     fn hear(&mut self, say: Say) {
         match (say, &mut self.leader) {
             (Say::Begin(phase, kind), _) => {
-                self.has_said_waits &= !matches!(kind, Kind::Wave);
+                self.has_said_entered &= kind != Kind::Wave;
                 self.clock.begin(phase, kind);
             }
+            (Say::Close(phase), _) => self.clock.close(phase),
             (Say::Told(report), Some(leader)) => leader.report(report),
-            (Say::Waits, Some(leader)) => leader.waits(),
-            (Say::Told(_) | Say::Waits, None) => {}
+            (Say::Entered, Some(leader)) => leader.entered(),
+            (Say::Told(_) | Say::Entered, None) => {}
         }
     }
 
@@ -147,19 +159,20 @@ impl Conductor {
             self.told = phase + 1;
             self.say(0, Say::Told(report));
         }
-        if self.each_move() && self.clock.waits() && !self.has_said_waits {
-            self.has_said_waits = true;
-            self.say(0, Say::Waits);
+        if self.each_move() && !self.has_said_entered && self.is_open() && self.clock.has_entered()
+        {
+            self.has_said_entered = true;
+            self.say(0, Say::Entered);
         }
     }
 
-    /// Whether the loop takes in what has come without waiting for the end of its input: not in
-    /// batch mode, and not in a loop within a loop, whose input ends with each round around it.
+    /// Whether a wave is closed when anything is in it, before the end of the input: not in batch
+    /// mode, and not in a loop within a loop, whose input ends with each round around it.
     fn each_move(&self) -> bool {
         self.clock.is_outermost() && !self.job.batch_mode()
     }
 
-    fn decide(&mut self) -> Option<(u64, Kind)> {
+    fn decide(&mut self) -> Option<Decision> {
         let (clock, each_move) = (&self.clock, self.each_move());
         let leader = self.leader.as_mut()?;
         let decided =

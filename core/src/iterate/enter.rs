@@ -5,7 +5,7 @@
 //! give back --> waiting --Round-----^
 //! ```
 //!
-//! The operator takes in whatever comes, but emits only what the phase says. Its input is connected
+//! While a wave is open, what comes enters at once; in other phases it waits, and keeps its credit. Its input is connected
 //! to its output in no way that timely knows: its capability is the promise, and moves from phase to
 //! phase as the clock of the loop says.
 //!
@@ -56,6 +56,8 @@ struct Entrance<T: Data> {
     stamp: i64,
     /// The position of the input whose records enter.
     position: Epoch,
+    /// Whether anything has entered in the wave.
+    has_let_in: bool,
     activator: Activator,
     waiter: Waiter,
 }
@@ -64,6 +66,8 @@ struct Entrance<T: Data> {
 #[derive(PartialEq, Eq)]
 enum Progress {
     Done,
+    /// It is done as far as it can be: more may come.
+    Open,
     More,
     Blocked,
 }
@@ -101,6 +105,7 @@ pub(crate) fn enter<'scope, T: Data>(
         phase: Epoch(0),
         stamp: i64::MIN,
         position: clock.first_position(),
+        has_let_in: false,
         activator,
         waiter,
     };
@@ -126,7 +131,10 @@ impl<T: Data> Entrance<T> {
         let mut allowance = Allowance::new(deadline, budget.batches);
         while let Some(kind) = self.clock.kind(self.phase) {
             let progress = match kind {
-                Kind::Wave => self.emit(&mut allowance),
+                Kind::Wave => match self.emit(&mut allowance) {
+                    Progress::Done if !self.clock.is_closed(self.phase) => Progress::Open,
+                    progress => progress,
+                },
                 Kind::Round(_) => self.emit_again(&mut allowance),
                 Kind::Advance(stamp) => self.advance(stamp),
                 Kind::Rest(_) | Kind::End { .. } => Progress::Done,
@@ -144,9 +152,7 @@ impl<T: Data> Entrance<T> {
         }
         let mut bounds = Bounds::closed();
         bounds.include_all(&frontier.frontier());
-        let position = self.position;
-        let waits = self.queue.iter().any(|(time, ..)| time.epoch <= position);
-        self.clock.entry(self.place, bounds, self.stamp, waits);
+        self.clock.entry(self.place, bounds, self.stamp, self.has_let_in);
         true
     }
 
@@ -165,6 +171,7 @@ impl<T: Data> Entrance<T> {
                 Some(next) if next.0.epoch > self.position => later.push_back(next),
                 Some((time, mut batch, from)) => {
                     let bytes = self.input.bytes(&batch);
+                    self.has_let_in = true;
                     self.output.ship(&mut batch);
                     self.input.release(from, self.worker, time.epoch, bytes);
                 }
@@ -210,6 +217,7 @@ impl<T: Data> Entrance<T> {
             let mut waiting = waiting.borrow_mut();
             while waiting.pop_front_if(|(phase, _)| *phase < self.phase.0).is_some() {}
         }
+        self.has_let_in = false;
         self.phase = self.phase.next();
         self.output.downgrade(Time::new(self.phase, self.stamp));
     }
@@ -220,7 +228,12 @@ impl<T: Data> Entrance<T> {
 
     fn rest(&self, progress: &Progress) {
         let gate = &self.output.gate;
-        if *progress == Progress::More || !gate.wait(self.worker, self.phase, &self.waiter) {
+        let at_once = match progress {
+            Progress::Done | Progress::Open => false,
+            Progress::More => true,
+            Progress::Blocked => !gate.wait(self.worker, self.phase, &self.waiter),
+        };
+        if at_once {
             self.activator.activate();
         }
     }

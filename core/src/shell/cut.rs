@@ -37,8 +37,10 @@ impl<A: Data, B: Data, O: Data> Shell<A, B, O> {
         }
         debug_assert!(self.queue.is_empty(), "I4: batches of {} are left at its cut", self.epoch);
         if self.phases.is_inside() && !self.phases.has_ended {
-            self.phases.has_ended =
-                self.run(allowance, now_ms, failure, |logic, cx| logic.end_superstep(cx));
+            let at_rest = self.phases.is_at_rest(self.epoch);
+            self.phases.has_ended = self.run(allowance, now_ms, failure, |logic, cx| {
+                if at_rest { logic.at_rest(cx) } else { logic.end_superstep(cx) }
+            });
             self.flush(allowance, now_ms, failure);
             if !self.phases.has_ended || failure.is_some() {
                 return Left::Interrupted;

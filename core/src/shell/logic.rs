@@ -51,6 +51,13 @@ pub trait Logic: 'static {
         true
     }
 
+    /// Called in a loop whenever it has come to rest: all that has entered is worked off, and nothing
+    /// goes round. What is emitted may leave; what would go round is dropped. Returns whether it is
+    /// done, as `end_superstep` does.
+    fn at_rest(&mut self, _cx: &mut Context<'_, Self::Out>) -> bool {
+        true
+    }
+
     /// Returns the time of the first event-time timer, for I3.
     fn first_timer(&self) -> Option<i64> {
         None

@@ -51,6 +51,11 @@ impl Phases {
         self.clock.as_ref().map(|clock| clock.superstep(step))
     }
 
+    /// Returns whether the loop is at rest in a step: nothing goes round.
+    pub(crate) fn is_at_rest(&self, step: Epoch) -> bool {
+        self.clock.as_ref().is_some_and(|clock| clock.is_at_rest(step))
+    }
+
     /// Returns the checkpoint that is cut at the end of a step, if any is.
     pub(crate) fn cut(&self, step: Epoch) -> Option<Epoch> {
         match &self.clock {

@@ -2,8 +2,6 @@
 //!
 //! **Sources**: Flink's `KeyedProcessFunction.Context`, `RuntimeContext`.
 
-use std::collections::BTreeMap;
-
 use highwater_core::OutputTag;
 use highwater_core::context::Context;
 use highwater_core::key::Key;
@@ -18,6 +16,7 @@ use highwater_state::value::Value;
 use highwater_state::{Hashed, StateValue};
 
 use super::ProcessTimers;
+use crate::connect::Awaiting;
 use crate::keyed_state::{
     AggregatingState, Current, ListState, MapState, ReducingState, States, ValueState,
 };
@@ -31,7 +30,7 @@ pub struct ProcessContext<'a, 'b, K: Key, O: Data> {
     pub(crate) now: Now,
     pub(crate) states: &'a mut States<K>,
     pub(crate) timers: &'a mut ProcessTimers<K>,
-    pub(crate) awaiting: &'a mut BTreeMap<K, EventTime>,
+    pub(crate) awaiting: &'a mut Awaiting<K>,
 }
 
 impl<K: Key, O: Data> ProcessContext<'_, '_, K, O> {
@@ -69,7 +68,14 @@ impl<K: Key, O: Data> ProcessContext<'_, '_, K, O> {
     /// Asks for the key to be worked on once more at the end of the superstep, at the same event
     /// time; when that is being done, at the end of the next one. Never comes outside of loops.
     pub fn await_superstep_end(&mut self) {
-        let latest = self.awaiting.entry(self.key.key.clone()).or_insert(self.event_time);
+        let latest = self.awaiting.end.entry(self.key.key.clone()).or_insert(self.event_time);
+        *latest = self.event_time.max(*latest);
+    }
+
+    /// Asks for the key to be worked on when the loop has come to rest, at the same event time.
+    /// Never comes outside of loops.
+    pub fn await_rest(&mut self) {
+        let latest = self.awaiting.rest.entry(self.key.key.clone()).or_insert(self.event_time);
         *latest = self.event_time.max(*latest);
     }
 
