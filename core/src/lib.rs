@@ -34,6 +34,7 @@ pub mod harness;
 mod exchange;
 pub mod credit;
 
+pub mod plan;
 pub mod job;
 pub mod dataflow;
 pub mod worker;
