@@ -36,6 +36,7 @@ pub mod credit;
 
 pub mod plan;
 pub mod job;
+pub mod peers;
 pub mod dataflow;
 pub mod worker;
 pub mod witness;
