@@ -35,6 +35,7 @@ mod exchange;
 pub mod credit;
 pub mod iterate;
 
+pub mod plan;
 pub mod job;
 pub mod peers;
 pub mod dataflow;

@@ -45,6 +45,7 @@ mod input;
 mod queue;
 mod output;
 mod rest;
+mod look;
 mod cut;
 mod phases;
 
@@ -117,6 +118,8 @@ pub(crate) struct Shell<A: Data, B: Data, O: Data> {
     pub(crate) metrics: Arc<OperatorMetrics>,
     pub(crate) activator: Activator,
     pub(crate) waiter: Waiter,
+    /// The edge without credit and the receiver that ended this activation.
+    pub(crate) held_by: Option<(usize, usize)>,
     /// When the operator will be woken for a processing-time timer, in ms since 1970.
     pub(crate) wake_ms: Option<i64>,
     pub(crate) phases: Phases,
@@ -136,13 +139,24 @@ impl<A: Data, B: Data, O: Data> Shell<A, B, O> {
         if self.ended || self.job.must_stop() {
             return false;
         }
+        let began = Instant::now();
+        self.metrics.activity.begin(began);
         let _running = self.running.enter();
+        let alive = self.work(frontiers, began);
+        self.metrics.set_queue(self.queue.len());
+        self.metrics.activity.end(Instant::now(), self.held_by.take());
+        alive
+    }
+
+    /// Steps 1 to 7.
+    fn work(&mut self, frontiers: &[MutableAntichain<Time>], began: Instant) -> bool {
         self.pull();
+        self.look(frontiers, began);
         if self.before_first_epoch(frontiers) {
             return true;
         }
         let budget = self.job.config().budget;
-        let deadline = self.job.config().turns.is_none().then(|| Instant::now() + budget.time);
+        let deadline = self.job.config().turns.is_none().then(|| began + budget.time);
         let mut allowance = Allowance::new(deadline, budget.batches);
         let now_ms = self.job.now_ms();
         let mut failure = None;
@@ -354,6 +368,7 @@ impl<A: Data, B: Data, O: Data> Shell<A, B, O> {
         self.epoch = epoch;
         self.watermark = watermark;
         let promise = self.logic.promise(watermark, now_ms);
+        self.metrics.set_output_watermark(of_stamp(promise));
         self.output.downgrade(Time::new(epoch, promise));
         self.sides.downgrade(Some(Time::new(epoch, promise)));
     }

@@ -69,7 +69,7 @@ pub(crate) struct Pending<'scope, T: Data> {
 
 enum Kind<'scope, T: Data> {
     Source { uid: String, origin: Box<dyn Origin<T>> },
-    Flow(Box<dyn Flow<'scope, T> + 'scope>),
+    Flow { uid: String, flow: Box<dyn Flow<'scope, T> + 'scope> },
     Built(Built<'scope, T>),
 }
 
@@ -91,23 +91,34 @@ impl<'scope, T: Data> Pending<'scope, T> {
         identity: &Identity,
         stage: Stage<T, U>,
     ) -> Result<Pending<'scope, U>> {
-        env.dataflow().add(&identity.uid(), &identity.name())?;
-        let first = identity.name();
-        let joined = format!("{} -> {}", self.name, identity.name());
+        let (uid, first) = (identity.uid(), identity.name());
+        match self.uid() {
+            Some(part_of) => env.dataflow().add_part(&uid, &first, part_of)?,
+            None => env.dataflow().add(&uid, &first)?,
+        };
+        let joined = format!("{} -> {first}", self.name);
         Ok(match self.kind {
             Kind::Source { uid, origin } => {
                 let origin = Box::new(Staged { origin, stage });
                 Pending { name: joined, kind: Kind::Source { uid, origin } }
             }
-            Kind::Flow(flow) => {
+            Kind::Flow { uid, flow } => {
                 let flow = Box::new(StagedFlow { flow, stage });
-                Pending { name: joined, kind: Kind::Flow(flow) }
+                Pending { name: joined, kind: Kind::Flow { uid, flow } }
             }
             Kind::Built(built) => {
                 let flow = Box::new(StagedFlow { flow: Box::new(built), stage });
-                Pending { name: first, kind: Kind::Flow(flow) }
+                Pending { name: first, kind: Kind::Flow { uid, flow } }
             }
         })
+    }
+
+    /// The uid of the operator that a step which is added now shares.
+    fn uid(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Source { uid, .. } | Kind::Flow { uid, .. } => Some(uid),
+            Kind::Built(_) => None,
+        }
     }
 
     /// Makes it stand in the dataflow; a source may be given a strategy that then is not used.
@@ -118,7 +129,7 @@ impl<'scope, T: Data> Pending<'scope, T> {
     ) -> Result<Built<'scope, T>> {
         match self.kind {
             Kind::Built(built) => Ok(built),
-            Kind::Flow(flow) => Ok(forward(env.dataflow(), &self.name, flow)),
+            Kind::Flow { uid, flow } => Ok(forward(env.dataflow(), &uid, &self.name, flow)),
             Kind::Source { uid, origin } => {
                 let states = splits(env, &uid)?;
                 SourceBuilder {

@@ -62,7 +62,7 @@ pub(crate) fn conduct(dataflow: &Dataflow<'_>, clock: &Rc<Clock>, at_most: Optio
     let mut builder = OperatorBuilder::new(NAME.to_owned(), dataflow.scope());
     let (output, stream) = builder.new_output::<Batch<Message>>();
     let to = |message: &Message| message.0;
-    let inlet = Inlet::route(dataflow, Built::new(stream, Gate::default()), to);
+    let inlet = Inlet::route(dataflow, Built::unplanned(stream), to);
     let input = inlet.connect(&mut builder, false);
     let (activator, _) = wakers(dataflow, &builder.operator_info());
     clock.set_conductor(activator.clone());

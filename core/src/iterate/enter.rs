@@ -29,6 +29,7 @@ use crate::credit::{Gate, Waiter};
 use crate::dataflow::Dataflow;
 use crate::error::Result;
 use crate::job::Job;
+use crate::metrics::{OperatorMetrics, Role};
 use crate::record::{Batch, Data};
 use crate::shell::{Built, Inlet, Input, Output, Start, install, wakers};
 use crate::time::{Bounds, Epoch, Time};
@@ -45,6 +46,7 @@ struct Entrance<T: Data> {
     clock: Rc<Clock>,
     place: usize,
     job: Arc<Job>,
+    metrics: Arc<OperatorMetrics>,
     running: Running,
     worker: usize,
     input: Input<T>,
@@ -85,9 +87,13 @@ pub(crate) fn enter<'scope, T: Data>(
     stream: Built<'scope, T>,
     waiting: Option<Waiting<T>>,
 ) -> Result<Built<'scope, T>> {
-    dataflow.add(uid, name)?;
+    let place = dataflow.add(uid, name)?;
+    let metrics = dataflow.job().metrics();
+    let metrics = metrics.register(uid, name, dataflow.worker(), Role::Stateless, Epoch(0));
     let mut builder = OperatorBuilder::new(name.to_owned(), dataflow.scope());
-    let input = Inlet::straight(dataflow, stream).connect(&mut builder, false);
+    let mut inlet = Inlet::straight(dataflow, stream);
+    inlet.plan(dataflow, place);
+    let input = inlet.connect(&mut builder, false);
     let (output, inside) = builder.new_output_connection::<Batch<T>, _>([(0, Antichain::new())]);
     let (activator, waiter) = wakers(dataflow, &builder.operator_info());
     clock.add_operator(activator.clone());
@@ -96,6 +102,7 @@ pub(crate) fn enter<'scope, T: Data>(
         clock: Rc::clone(clock),
         place: clock.add_entry(),
         job: Arc::clone(dataflow.job()),
+        metrics,
         running: Running::new(name),
         worker: dataflow.worker(),
         input,
@@ -114,7 +121,7 @@ pub(crate) fn enter<'scope, T: Data>(
         Box::new(move |frontiers| entrance.activate(&frontiers[0]))
     });
     install(builder, start);
-    Ok(Built::new(inside, gate))
+    Ok(Built::new(inside, gate, place, None))
 }
 
 impl<T: Data> Entrance<T> {
@@ -125,7 +132,11 @@ impl<T: Data> Entrance<T> {
         let running = self.running.clone();
         let _running = running.enter();
         let queue = &mut self.queue;
-        self.input.pull(&mut |time, batch, from| queue.push_back((time, batch, from)));
+        let metrics = &self.metrics;
+        self.input.pull(&mut |time, batch, from| {
+            metrics.records_in.add(batch.len() as u64);
+            queue.push_back((time, batch, from));
+        });
         let budget = self.job.config().budget;
         let deadline = self.job.config().turns.is_none().then(|| Instant::now() + budget.time);
         let mut allowance = Allowance::new(deadline, budget.batches);
@@ -172,6 +183,7 @@ impl<T: Data> Entrance<T> {
                 Some((time, mut batch, from)) => {
                     let bytes = self.input.bytes(&batch);
                     self.has_let_in = true;
+                    self.metrics.records_out.add(batch.len() as u64);
                     self.output.ship(&mut batch);
                     self.input.release(from, self.worker, time.epoch, bytes);
                 }
@@ -196,6 +208,7 @@ impl<T: Data> Entrance<T> {
             }
             let next = waiting.borrow_mut().pop_front_if(|(phase, _)| *phase < self.phase.0);
             let Some((_, mut batch)) = next else { return Progress::Done };
+            self.metrics.records_out.add(batch.len() as u64);
             self.output.ship(&mut batch);
         }
     }

@@ -18,9 +18,10 @@ use super::clock::Clock;
 use super::enter::Waiting;
 use crate::dataflow::Dataflow;
 use crate::error::Result;
+use crate::metrics::Role;
 use crate::record::Data;
 use crate::shell::{Built, Inlet, Start, install};
-use crate::time::{Bounds, Time};
+use crate::time::{Bounds, Epoch, Time};
 use crate::worker::Running;
 
 /// Puts the end of a way back into the dataflow.
@@ -34,9 +35,13 @@ pub(crate) fn give_back<'scope, T: Data>(
     stream: Built<'scope, T>,
     waiting: Waiting<T>,
 ) -> Result<()> {
-    dataflow.add(uid, name)?;
+    let place = dataflow.add(uid, name)?;
+    let metrics = dataflow.job().metrics();
+    let metrics = metrics.register(uid, name, dataflow.worker(), Role::Stateless, Epoch(0));
     let mut builder = OperatorBuilder::new(name.to_owned(), dataflow.scope());
-    let mut input = Inlet::straight(dataflow, stream).connect(&mut builder, false);
+    let mut inlet = Inlet::straight(dataflow, stream);
+    inlet.plan(dataflow, place);
+    let mut input = inlet.connect(&mut builder, false);
     let (clock, place, job) = (Rc::clone(clock), clock.add_way_back(), Arc::clone(dataflow.job()));
     let (worker, running) = (dataflow.worker(), Running::new(name));
     let activate = move |frontiers: &[MutableAntichain<Time>]| {
@@ -48,6 +53,7 @@ pub(crate) fn give_back<'scope, T: Data>(
         input.pull(&mut |time, batch, from| come.push((time, batch, from)));
         for (time, batch, from) in come {
             input.release(from, worker, time.epoch, input.bytes(&batch));
+            metrics.records_in.add(batch.len() as u64);
             clock.came_back(place, time.epoch.0, batch.len() as u64);
             waiting.borrow_mut().push_back((time.epoch.0, batch));
         }

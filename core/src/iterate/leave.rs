@@ -25,6 +25,7 @@ use crate::credit::{Gate, Waiter};
 use crate::dataflow::Dataflow;
 use crate::error::Result;
 use crate::job::Job;
+use crate::metrics::{OperatorMetrics, Role};
 use crate::record::{Batch, Data};
 use crate::shell::{Built, Inlet, Input, Output, Start, install, wakers};
 use crate::time::{Bounds, Epoch, Time};
@@ -35,6 +36,7 @@ struct Exit<T: Data> {
     clock: Rc<Clock>,
     place: usize,
     job: Arc<Job>,
+    metrics: Arc<OperatorMetrics>,
     running: Running,
     worker: usize,
     input: Input<T>,
@@ -61,9 +63,13 @@ pub(crate) fn leave<'scope, T: Data>(
     (uid, name): (&str, &str),
     stream: Built<'scope, T>,
 ) -> Result<Built<'scope, T>> {
-    outside.add(uid, name)?;
+    let place = outside.add(uid, name)?;
+    let metrics = outside.job().metrics();
+    let metrics = metrics.register(uid, name, outside.worker(), Role::Stateless, Epoch(0));
     let mut builder = OperatorBuilder::new(name.to_owned(), outside.scope());
-    let input = Inlet::straight(outside, stream).connect(&mut builder, false);
+    let mut inlet = Inlet::straight(outside, stream);
+    inlet.plan(outside, place);
+    let input = inlet.connect(&mut builder, false);
     let (output, left) = builder.new_output_connection::<Batch<T>, _>([(0, Antichain::new())]);
     let (activator, waiter) = wakers(outside, &builder.operator_info());
     clock.add_operator(activator.clone());
@@ -73,6 +79,7 @@ pub(crate) fn leave<'scope, T: Data>(
         clock: Rc::clone(clock),
         place: clock.add_exit(),
         job: Arc::clone(outside.job()),
+        metrics,
         running: Running::new(name),
         worker: outside.worker(),
         input,
@@ -90,7 +97,7 @@ pub(crate) fn leave<'scope, T: Data>(
         Box::new(move |frontiers| exit.activate(&frontiers[0]))
     });
     install(builder, start);
-    Ok(Built::new(left, gate))
+    Ok(Built::new(left, gate, place, None))
 }
 
 impl<T: Data> Exit<T> {
@@ -101,7 +108,11 @@ impl<T: Data> Exit<T> {
         let running = self.running.clone();
         let _running = running.enter();
         let queue = &mut self.queue;
-        self.input.pull(&mut |time, batch, from| queue.push_back((time, batch, from)));
+        let metrics = &self.metrics;
+        self.input.pull(&mut |time, batch, from| {
+            metrics.records_in.add(batch.len() as u64);
+            queue.push_back((time, batch, from));
+        });
         let mut bounds = Bounds::closed();
         bounds.include_all(&frontier.frontier());
         let budget = self.job.config().budget;
@@ -141,6 +152,7 @@ impl<T: Data> Exit<T> {
                 Some(next) if next.0.epoch > self.phase => later.push_back(next),
                 Some((time, mut batch, from)) => {
                     let bytes = self.input.bytes(&batch);
+                    self.metrics.records_out.add(batch.len() as u64);
                     self.output.ship(&mut batch);
                     self.input.release(from, self.worker, time.epoch, bytes);
                 }

@@ -46,7 +46,8 @@ impl<A: Data, B: Data, O: Data> Shell<A, B, O> {
                 return Left::Interrupted;
             }
         }
-        if let Some(epoch) = self.phases.cut(self.epoch) {
+        let cut = self.phases.cut(self.epoch);
+        if let Some(epoch) = cut {
             if let Err(error) = self.freeze(epoch) {
                 *failure = Some(error);
                 return Left::Interrupted;
@@ -54,8 +55,13 @@ impl<A: Data, B: Data, O: Data> Shell<A, B, O> {
             self.metrics.set_epoch(Some(epoch.next()));
         }
         self.phases.has_ended = false;
+        self.queue.open(self.epoch.next());
+        if let Some(epoch) = cut {
+            let triggered = self.job.metrics().trigger_of(epoch);
+            let later = !self.phases.is_inside() && self.queue.has_later();
+            self.metrics.alignment.cuts(epoch, triggered, later);
+        }
         self.downgrade(self.epoch.next(), self.watermark, self.job.now_ms());
-        self.queue.open(self.epoch);
         Left::Yes
     }
 

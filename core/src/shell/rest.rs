@@ -38,6 +38,8 @@ impl<A: Data, B: Data, O: Data> Shell<A, B, O> {
             Outcome::More => self.activator.activate(),
             Outcome::Blocked => {
                 self.metrics.blocked.add(1);
+                let blocker = self.gates().find_map(|gate| gate.blocker(self.worker, self.epoch));
+                self.held_by = blocker;
                 if !self.gates().any(|gate| gate.wait(self.worker, self.epoch, &self.waiter)) {
                     self.activator.activate();
                 }
