@@ -1,6 +1,7 @@
 //! How records are written down in files, and what can be wrong with them.
 
 pub mod csv;
+pub mod graph;
 pub mod json;
 #[cfg(feature = "parquet")]
 pub mod parquet;

@@ -9,6 +9,7 @@
 //! | [`CsvFiles`](format::csv::CsvFiles) | yes | yes | one a file |
 //! | [`JsonLines`](format::json::JsonLines) | yes | yes | one a file |
 //! | [`TextFiles`](format::text::TextFiles) | yes | yes | one a file |
+//! | [`GraphFile`](format::graph::GraphFile) | yes | yes | one a file |
 //! | [`Watch`](watch::Watch) | no, or by a marker | yes | by the names of the files, one a worker |
 //! | [`Socket`](socket::Socket) | no | no | one |
 //!
@@ -19,6 +20,7 @@
 //! | [`Collect`](collect::Collect) | yes | nothing |
 //! | [`CsvFiles`](format::csv::CsvFiles) | yes | nothing, or the results of the job before |
 //! | [`JsonLines`](format::json::JsonLines) | yes | nothing, or the results of the job before |
+//! | [`TextFiles`](format::text::TextFiles) | yes | nothing, or the results of the job before |
 //! | `ParquetFiles`, feature `parquet` | yes | nothing, or the results of the job before |
 //! | `PostgresSink`, feature `postgres` | yes | nothing that is visible |
 //! | [`Print`](print::Print) | no | the lines printed so far |

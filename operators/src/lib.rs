@@ -26,5 +26,6 @@ pub mod window;
 pub mod join;
 
 pub mod iterate;
+pub mod graph;
 
 pub mod sink;

@@ -1,5 +1,7 @@
-//! Text files, a record for each line.
+//! Text files, a record for each line, as input and as output.
 
+use std::fmt::Display;
+use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ use highwater_core::time::NO_EVENT_TIME;
 use crate::file::{self, FileSplit};
 use crate::lines::Lines;
 use crate::offset::FileOffset;
+use crate::part_file::{PartBytes, PartSink, RowError, RowFormat};
 use crate::watch::Watch;
 
 /// Text files, plain or compressed.
@@ -43,6 +46,30 @@ impl TextFiles {
     /// Makes a source of the lines of a file, or of all the files in a folder.
     pub fn at(path: impl Into<PathBuf>) -> Self {
         TextFiles { path: path.into() }
+    }
+
+    /// Makes a sink that writes each value as a line of `part-*.txt` in the folder `dir`.
+    ///
+    /// # Examples
+    /// ```
+    /// use highwater_connectors::format::text::TextFiles;
+    /// use highwater_core::record::Record;
+    /// use highwater_core::sink::{Sink, WriterContext};
+    /// use highwater_core::time::Epoch;
+    ///
+    /// let dir = tempfile::tempdir().unwrap();
+    /// let mut writer = TextFiles::to(dir.path()).open(WriterContext::new(0, 1))?;
+    /// writer.write(&mut vec![Record::new(0, "to be"), Record::new(0, "or not")])?;
+    /// for mut results in writer.pre_commit(Epoch(0))? {
+    ///     results.prepare()?;
+    ///     results.commit()?;
+    /// }
+    /// let text = std::fs::read_to_string(dir.path().join("part-00000.txt")).unwrap();
+    /// assert_eq!(text, "to be\nor not\n");
+    /// # Ok::<(), highwater_core::error::Error>(())
+    /// ```
+    pub fn to(dir: impl Into<PathBuf>) -> TextSink {
+        TextSink::new(dir, TextFormat)
     }
 
     /// Reads the files of the folder as they appear in it, instead of those that are there now.
@@ -99,6 +126,34 @@ impl Reader for TextReader {
             }
         }
         Ok(Poll::More)
+    }
+}
+
+/// Writes lines of text; made by [`TextFiles::to`].
+pub type TextSink = PartSink<TextFormat>;
+
+/// One value a line, as it displays.
+#[derive(Clone, Copy, Debug)]
+pub struct TextFormat;
+
+impl<T: Display> RowFormat<T> for TextFormat {
+    type Encoder = BufWriter<PartBytes>;
+    const EXTENSION: &'static str = "txt";
+
+    fn start(&self, bytes: PartBytes, buffer_bytes: usize) -> Result<Self::Encoder, RowError> {
+        Ok(BufWriter::with_capacity(buffer_bytes, bytes))
+    }
+
+    fn encode(encoder: &mut Self::Encoder, row: &T) -> Result<(), RowError> {
+        writeln!(encoder, "{row}").map_err(RowError::Io)
+    }
+
+    fn len(encoder: &Self::Encoder) -> u64 {
+        encoder.get_ref().written() + encoder.buffer().len() as u64
+    }
+
+    fn finish(encoder: Self::Encoder) -> Result<PartBytes, RowError> {
+        encoder.into_inner().map_err(|error| RowError::Io(error.into_error()))
     }
 }
 
