@@ -221,7 +221,7 @@ impl<'scope> Graph<'scope> {
                 },
                 move |env, identity, _| {
                     let stored = match env.dataflow().job().config().snapshots {
-                        Some(_) => Some(backend(env, identity)?.list_state("loading")?),
+                        Some(_) => Some(backend(env, identity)?.union_state("loading")?),
                         None => None,
                     };
                     let place = (env.worker() as u32, workers);

@@ -7,7 +7,7 @@ mod processed;
 
 use std::rc::Rc;
 
-use highwater_core::error::Result;
+use highwater_core::error::{Error, Result};
 use highwater_core::metrics::Role;
 use highwater_core::record::{Batch, Data};
 use highwater_core::shell::{Built, Inlet, Logic, ShellBuilder, Stage};
@@ -290,6 +290,12 @@ impl<'scope, T: Data> DataStream<'scope, T> {
         let input = self.consumed();
         Processed::new(&self.env, kind, move |env, identity, sides| {
             let built = DataStream::built(&input, env)?;
+            if shape.role == Role::Sink && env.level() > 0 {
+                let name = identity.name();
+                let message =
+                    format!("sink {name:?} stands in a loop: streams go to sinks outside");
+                return Err(Error::program(message));
+            }
             let builder = ShellBuilder {
                 uid: identity.uid(),
                 name: identity.name(),

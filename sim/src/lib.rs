@@ -30,6 +30,7 @@ mod watchdog;
 mod life;
 
 pub mod any;
+pub mod graphs;
 pub mod oracle;
 pub mod scenario;
 

@@ -14,6 +14,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -31,7 +32,7 @@ use crate::error::Result;
 use crate::job::Job;
 use crate::metrics::{OperatorMetrics, Role};
 use crate::record::{Batch, Data};
-use crate::shell::{Built, Inlet, Input, Output, Start, install, wakers};
+use crate::shell::{Built, Delivered, Inlet, Input, Output, Pull, Queue, Start, install, wakers};
 use crate::time::{Bounds, Epoch, Time};
 use crate::worker::Running;
 
@@ -50,7 +51,7 @@ struct Entrance<T: Data> {
     running: Running,
     worker: usize,
     input: Input<T>,
-    queue: VecDeque<(Time, Batch<T>, usize)>,
+    queue: Queue<T, Infallible>,
     waiting: Option<Waiting<T>>,
     output: Output<T>,
     /// The phase of the capability, and its stamp.
@@ -106,7 +107,7 @@ pub(crate) fn enter<'scope, T: Data>(
         running: Running::new(name),
         worker: dataflow.worker(),
         input,
-        queue: VecDeque::new(),
+        queue: Queue::default(),
         waiting,
         output: Output::new(output, None, gate.clone()),
         phase: Epoch(0),
@@ -131,11 +132,10 @@ impl<T: Data> Entrance<T> {
         }
         let running = self.running.clone();
         let _running = running.enter();
-        let queue = &mut self.queue;
-        let metrics = &self.metrics;
+        let (queue, metrics, position) = (&mut self.queue, &self.metrics, self.position);
         self.input.pull(&mut |time, batch, from| {
             metrics.records_in.add(batch.len() as u64);
-            queue.push_back((time, batch, from));
+            queue.deliver(Delivered { time, batch: Pull::Left(batch), from }, position);
         });
         let budget = self.job.config().budget;
         let deadline = self.job.config().turns.is_none().then(|| Instant::now() + budget.time);
@@ -169,31 +169,26 @@ impl<T: Data> Entrance<T> {
 
     /// Lets in what has come for the position of the loop.
     fn emit(&mut self, allowance: &mut Allowance) -> Progress {
-        let mut later = VecDeque::new();
-        let progress = loop {
+        while !self.queue.is_empty() {
             if self.is_blocked() {
-                break Progress::Blocked;
+                return Progress::Blocked;
             }
             if !allowance.take_batch() {
-                break Progress::More;
+                return Progress::More;
             }
-            match self.queue.pop_front() {
-                None => break Progress::Done,
-                Some(next) if next.0.epoch > self.position => later.push_back(next),
-                Some((time, mut batch, from)) => {
-                    let bytes = self.input.bytes(&batch);
-                    self.has_let_in = true;
-                    self.metrics.records_out.add(batch.len() as u64);
-                    self.output.ship(&mut batch);
-                    self.input.release(from, self.worker, time.epoch, bytes);
-                }
+            if let Some(Delivered { time, batch: Pull::Left(mut batch), from }) = self.queue.pop() {
+                let bytes = self.input.bytes(&batch);
+                self.has_let_in = true;
+                self.ship(&mut batch);
+                self.input.release(from, self.worker, time.epoch, bytes);
             }
-        };
-        // They came before what is still in the queue.
-        while let Some(next) = later.pop_back() {
-            self.queue.push_front(next);
         }
-        progress
+        Progress::Done
+    }
+
+    fn ship(&mut self, batch: &mut Batch<T>) {
+        self.metrics.records_out.add(batch.len() as u64);
+        self.output.ship(batch);
     }
 
     /// Lets in what came back in the phases before.
@@ -208,14 +203,13 @@ impl<T: Data> Entrance<T> {
             }
             let next = waiting.borrow_mut().pop_front_if(|(phase, _)| *phase < self.phase.0);
             let Some((_, mut batch)) = next else { return Progress::Done };
-            self.metrics.records_out.add(batch.len() as u64);
-            self.output.ship(&mut batch);
+            self.ship(&mut batch);
         }
     }
 
     /// Moves the watermark inside, as far as the records that wait allow.
     fn advance(&mut self, stamp: i64) -> Progress {
-        let held = self.queue.iter().map(|(time, ..)| time.watermark).min();
+        let held = self.queue.stamps().map(|time| time.watermark).min();
         self.stamp = self.stamp.max(held.map_or(stamp, |held| held.min(stamp)));
         self.output.downgrade(Time::new(self.phase, self.stamp));
         Progress::Done
@@ -224,6 +218,7 @@ impl<T: Data> Entrance<T> {
     fn leave_phase(&mut self, kind: Kind) {
         if let Kind::End { .. } = kind {
             self.position = self.position.next();
+            self.queue.open(self.position);
         }
         if let Some(waiting) = &self.waiting {
             // What came back after the last round that is allowed.

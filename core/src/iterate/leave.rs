@@ -10,7 +10,7 @@
 //! **Invariants**: what a phase makes leaves before the position ends (`Exit::follow`); I1 as in the
 //! operator shell.
 
-use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ use crate::error::Result;
 use crate::job::Job;
 use crate::metrics::{OperatorMetrics, Role};
 use crate::record::{Batch, Data};
-use crate::shell::{Built, Inlet, Input, Output, Start, install, wakers};
+use crate::shell::{Built, Delivered, Inlet, Input, Output, Pull, Queue, Start, install, wakers};
 use crate::time::{Bounds, Epoch, Time};
 use crate::worker::Running;
 
@@ -40,7 +40,7 @@ struct Exit<T: Data> {
     running: Running,
     worker: usize,
     input: Input<T>,
-    queue: VecDeque<(Time, Batch<T>, usize)>,
+    queue: Queue<T, Infallible>,
     output: Output<T>,
     /// The phase that is let out.
     phase: Epoch,
@@ -83,7 +83,7 @@ pub(crate) fn leave<'scope, T: Data>(
         running: Running::new(name),
         worker: outside.worker(),
         input,
-        queue: VecDeque::new(),
+        queue: Queue::default(),
         output: Output::new(output, None, gate.clone()),
         phase: Epoch(0),
         position,
@@ -107,11 +107,10 @@ impl<T: Data> Exit<T> {
         }
         let running = self.running.clone();
         let _running = running.enter();
-        let queue = &mut self.queue;
-        let metrics = &self.metrics;
+        let (queue, metrics, phase) = (&mut self.queue, &self.metrics, self.phase);
         self.input.pull(&mut |time, batch, from| {
             metrics.records_in.add(batch.len() as u64);
-            queue.push_back((time, batch, from));
+            queue.deliver(Delivered { time, batch: Pull::Left(batch), from }, phase);
         });
         let mut bounds = Bounds::closed();
         bounds.include_all(&frontier.frontier());
@@ -134,34 +133,25 @@ impl<T: Data> Exit<T> {
 
     /// Lets out what was made up to the present phase; returns whether that is all.
     fn emit(&mut self, allowance: &mut Allowance) -> bool {
-        let mut later = VecDeque::new();
-        let mut is_done = false;
-        while !is_done {
+        while !self.queue.is_empty() {
             if self.output.gate.blocked(self.worker, self.position) {
                 if !self.output.gate.wait(self.worker, self.position, &self.waiter) {
                     self.activator.activate();
                 }
-                break;
+                return false;
             }
             if !allowance.take_batch() {
                 self.activator.activate();
-                break;
+                return false;
             }
-            match self.queue.pop_front() {
-                None => is_done = true,
-                Some(next) if next.0.epoch > self.phase => later.push_back(next),
-                Some((time, mut batch, from)) => {
-                    let bytes = self.input.bytes(&batch);
-                    self.metrics.records_out.add(batch.len() as u64);
-                    self.output.ship(&mut batch);
-                    self.input.release(from, self.worker, time.epoch, bytes);
-                }
+            if let Some(Delivered { time, batch: Pull::Left(mut batch), from }) = self.queue.pop() {
+                let bytes = self.input.bytes(&batch);
+                self.metrics.records_out.add(batch.len() as u64);
+                self.output.ship(&mut batch);
+                self.input.release(from, self.worker, time.epoch, bytes);
             }
         }
-        while let Some(next) = later.pop_back() {
-            self.queue.push_front(next);
-        }
-        is_done
+        true
     }
 
     /// Goes on to the next phase.
@@ -175,6 +165,7 @@ impl<T: Data> Exit<T> {
         self.output.done();
         self.output.downgrade(Time::new(self.position, self.stamp));
         self.phase = self.phase.next();
+        self.queue.open(self.phase);
         self.clock.exit_passed(self.place, self.phase.0);
     }
 }

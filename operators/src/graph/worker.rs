@@ -20,6 +20,7 @@ use highwater_core::shell::Logic;
 use highwater_core::time::NO_EVENT_TIME;
 use highwater_state::OperatorListState;
 
+use super::ids::owner;
 use super::letter::{Body, Letter};
 use super::part::{Part, Raw};
 use super::program::{Post, Program};
@@ -39,7 +40,7 @@ enum Stage {
     Done,
 }
 
-/// The letters of a part that is being loaded, in checkpoints.
+/// The letters of the parts that are being loaded, in checkpoints; a part that is done says so.
 pub(crate) type Stored = OperatorListState<Vec<Letter>>;
 
 /// The logic of a worker.
@@ -55,8 +56,6 @@ pub(crate) struct Worker {
     results: OutputTag<(u64, Value)>,
     /// `None` if the job takes no checkpoints.
     stored: Option<Stored>,
-    /// Whether what was restored is still to be sent to whom it belongs now.
-    is_restored: bool,
 }
 
 impl Worker {
@@ -70,8 +69,7 @@ impl Worker {
         results: OutputTag<(u64, Value)>,
         stored: Option<Stored>,
     ) -> Self {
-        let is_restored = stored.as_ref().is_some_and(|stored| !stored.get().is_empty());
-        Worker {
+        let mut worker = Worker {
             me,
             workers,
             directed,
@@ -81,8 +79,26 @@ impl Worker {
             globals: Vec::new(),
             unknown,
             results,
-            stored,
-            is_restored,
+            stored: None,
+        };
+        worker.restore(stored.iter().flat_map(|stored| stored.get()).flatten());
+        worker.stored = stored;
+        worker
+    }
+
+    /// Takes its part of what all workers had loaded.
+    fn restore<'a>(&mut self, letters: impl Iterator<Item = &'a Letter>) {
+        for letter in letters {
+            match letter.body {
+                Body::Again => self.stage = Stage::Done,
+                Body::Vertex(id) | Body::Edge { at: id, .. }
+                    if owner(id, self.workers) == self.me =>
+                {
+                    // A part that is loading takes in everything.
+                    let _known = self.take_in(letter.body.clone());
+                }
+                _ => {}
+            }
         }
     }
 
@@ -123,7 +139,7 @@ impl Worker {
         let mut ghosts = vec![Vec::new(); self.workers as usize];
         for slot in part.ghosts() {
             let id = part.ids[slot];
-            ghosts[super::ids::owner(id, self.workers) as usize].push((id, slot as u32));
+            ghosts[owner(id, self.workers) as usize].push((id, slot as u32));
         }
         for (to, ghosts) in ghosts.into_iter().enumerate().filter(|(_, g)| !g.is_empty()) {
             self.post.letter(to as u32, Body::Ghosts { from: self.me, ghosts });
@@ -209,14 +225,6 @@ impl Logic for Worker {
     }
 
     fn end_superstep(&mut self, cx: &mut Context<'_, Letter>) -> bool {
-        if std::mem::take(&mut self.is_restored) {
-            let letters = self.stored.iter().flat_map(|stored| stored.get()).flatten();
-            for letter in letters {
-                let (Body::Vertex(id) | Body::Edge { at: id, .. }) = letter.body else { continue };
-                let to = super::ids::owner(id, self.workers);
-                cx.emit(NO_EVENT_TIME, Letter { to, body: letter.body.clone() });
-            }
-        }
         let stepped = self.step();
         self.send(stepped, cx);
         true
@@ -246,7 +254,8 @@ impl Logic for Worker {
         if let Some(stored) = &mut self.stored {
             stored.update(match &self.stage {
                 Stage::Loading(raw) => Worker::letters(raw),
-                _ => Vec::new(),
+                // The loop is at rest: the results are told, and nothing is to be done again.
+                _ => vec![vec![Letter { to: 0, body: Body::Again }]],
             });
             stored.freeze(cut);
         }
