@@ -21,6 +21,7 @@ use highwater::connectors::generator::Generator;
 use highwater::core::config::{Config as Engine, Mode};
 use highwater::core::cut::Snapshots;
 use highwater::core::job::Job;
+use highwater::core::record::Data;
 use highwater::operators::environment::{execute, run};
 use highwater::prelude::*;
 use highwater_sim::Random;
@@ -299,7 +300,7 @@ impl KeyedProcessFunction<u64, (u64, u64)> for Hop {
 
 #[test]
 fn timers_fire_in_a_loop_and_the_watermark_behind_it_waits_for_what_they_set_off() {
-    let expected: Vec<_> = (0..60).map(|n| (n % 20, n % 3 + 2)).collect::<BTreeSet<_>>();
+    let expected: BTreeSet<_> = (0..60).map(|n| (n % 20, n % 3 + 2)).collect();
     let expected: Vec<_> = expected.into_iter().collect();
     always(&expected, |env| {
         let tokens = (0..60_i64).map(|n| (n * 100, (n as u64 % 20, n as u64 % 3 + 2)));

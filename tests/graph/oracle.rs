@@ -130,7 +130,9 @@ impl Simple {
                 left.iter().find(|(_, around)| around.len() < k).map(|(vertex, _)| *vertex)
             {
                 left.remove(&vertex);
-                left.values_mut().for_each(|around| drop(around.remove(&vertex)));
+                for around in left.values_mut() {
+                    around.remove(&vertex);
+                }
                 cores.insert(vertex, k as u64 - 1);
             }
             if left.is_empty() {

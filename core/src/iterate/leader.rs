@@ -142,7 +142,11 @@ impl Leader {
             Some((_, Kind::Rest(_) | Kind::End { .. })) => Kind::Wave,
         };
         match kind {
-            Kind::End { .. } => self.position = self.position.next(),
+            Kind::End { stamp, .. } => {
+                self.position = self.position.next();
+                // Records of later positions may have held a worker back; now they can enter.
+                self.stamp = stamp;
+            }
             Kind::Wave => (self.is_closed, self.has_entered, self.round) = (false, false, 0),
             _ => {}
         }
@@ -251,6 +255,16 @@ mod tests {
         leader.report(Report { phase, returned: 0, stamp: 50 });
         leader.report(Report { phase, returned: 0, stamp: 20 });
         assert_eq!(next(&mut leader, moved), Some(Kind::Rest(20)));
+        told(&mut leader, 0, 20);
+        let left = input(Some(1), 50);
+        wave(&mut leader, left);
+        told(&mut leader, 0, 20);
+        let end = Kind::End { stamp: 20, cut: Some(Epoch(0)) };
+        assert_eq!(next(&mut leader, left), Some(end), "it is still held back");
+        told(&mut leader, 0, 20);
+        wave(&mut leader, left);
+        told(&mut leader, 0, 20);
+        assert_eq!(next(&mut leader, left), Some(Kind::Advance(50)), "now it can move");
     }
 
     #[test]

@@ -32,14 +32,11 @@ enum Phase {
     Done,
 }
 
-/// No component yet.
-const NONE: u64 = u64::MAX;
-
 /// The strong components of one worker.
 pub(crate) struct Strong {
     phase: Phase,
-    /// The component of each slot, `NONE` while it has none.
-    components: Vec<u64>,
+    /// The component of each slot, once it has one.
+    components: Vec<Option<u64>>,
     /// The least vertex that leads to each slot.
     colors: Vec<u64>,
     /// For ghosts: their vertices that lead there, and those they lead to.
@@ -82,12 +79,12 @@ impl Strong {
     }
 
     fn is_left(&self, slot: u32) -> bool {
-        self.components[slot as usize] == NONE
+        self.components[slot as usize].is_none()
     }
 
     /// Gives a vertex its component, and tells its ghosts.
     fn assign(&mut self, part: &Part, slot: u32, component: u64, post: &mut Post) {
-        self.components[slot as usize] = component;
+        self.components[slot as usize] = Some(component);
         self.work += 1;
         post.tell_mirrors(part, slot as usize, component);
     }
@@ -153,7 +150,7 @@ impl Strong {
     /// Begins to look for a fixpoint.
     fn begin(&mut self, phase: Phase, part: &Part, post: &mut Post) {
         self.phase = phase;
-        let left = (0..part.own as u32).filter(|slot| self.components[*slot as usize] == NONE);
+        let left = (0..part.own as u32).filter(|slot| self.is_left(*slot));
         let left: Vec<u32> = left.collect();
         match phase {
             Phase::Trim => {
@@ -182,7 +179,7 @@ impl Strong {
 
     /// Tells all workers how much was done, and whether anything is left.
     fn tell(&mut self, part: &Part, post: &mut Post) {
-        let is_left = self.components[..part.own].contains(&NONE);
+        let is_left = self.components[..part.own].contains(&None);
         post.tell_all(self.work << 1 | u64::from(is_left));
         self.work = 0;
     }
@@ -196,10 +193,10 @@ impl Program for Strong {
     fn start(&mut self, part: &Part, post: &mut Post) -> Result<(), u64> {
         if part.workers() == 1 {
             self.phase = Phase::Done;
-            self.components = tarjan::components(part);
+            self.components = tarjan::components(part).into_iter().map(Some).collect();
             return Ok(());
         }
-        self.components = vec![NONE; part.ids.len()];
+        self.components = vec![None; part.ids.len()];
         self.from_ghosts = vec![Vec::new(); part.ghosts().len()];
         self.to_ghosts = self.from_ghosts.clone();
         for slot in 0..part.own {
@@ -222,11 +219,11 @@ impl Program for Strong {
                     self.queue.push(ghost);
                 }
                 Phase::Trim => {
-                    self.components[ghost as usize] = value;
+                    self.components[ghost as usize] = Some(value);
                     self.queue_around(part, ghost);
                 }
                 Phase::Claim => {
-                    self.components[ghost as usize] = value;
+                    self.components[ghost as usize] = Some(value);
                     self.queue.push(ghost);
                 }
                 Phase::Done => {}
@@ -252,7 +249,7 @@ impl Program for Strong {
         }
     }
 
-    fn value(&self, _part: &Part, slot: usize) -> Value {
-        Value::Whole(self.components[slot])
+    fn value(&self, part: &Part, slot: usize) -> Value {
+        Value::Whole(self.components[slot].unwrap_or(part.ids[slot]))
     }
 }
