@@ -38,6 +38,7 @@ mod run;
 mod attendant;
 pub mod control;
 mod report;
+pub mod observe;
 
 pub mod prelude;
 
