@@ -9,6 +9,7 @@ use timely::dataflow::Scope;
 use crate::credit::Edge;
 use crate::error::Result;
 use crate::exchange::default_batch_records;
+use crate::iterate::Clock;
 use crate::job::{EDGE, Job};
 use crate::plan::{Plan, PlannedInput};
 use crate::time::Time;
@@ -20,6 +21,8 @@ pub struct Dataflow<'scope> {
     job: Arc<Job>,
     plan: Rc<RefCell<Plan>>,
     edges: Rc<Cell<usize>>,
+    /// The clock of the loop whose inside this is.
+    clock: Option<Rc<Clock>>,
 }
 
 impl std::fmt::Debug for Dataflow<'_> {
@@ -30,7 +33,17 @@ impl std::fmt::Debug for Dataflow<'_> {
 
 impl<'scope> Dataflow<'scope> {
     pub(crate) fn new(scope: Scope<'scope, Time>, job: Arc<Job>) -> Self {
-        Dataflow { scope, job, plan: Rc::default(), edges: Rc::default() }
+        Dataflow { scope, job, plan: Rc::default(), edges: Rc::default(), clock: None }
+    }
+
+    /// Returns the same dataflow inside a loop.
+    pub(crate) fn within(&self, clock: &Rc<Clock>) -> Self {
+        Dataflow { clock: Some(Rc::clone(clock)), ..self.clone() }
+    }
+
+    /// Returns the clock of the loop whose inside this is.
+    pub(crate) fn clock(&self) -> Option<&Rc<Clock>> {
+        self.clock.as_ref()
     }
 
     /// Returns the timely scope.

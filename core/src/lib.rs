@@ -33,6 +33,7 @@ pub mod context;
 pub mod harness;
 mod exchange;
 pub mod credit;
+pub mod iterate;
 
 pub mod plan;
 pub mod job;

@@ -13,6 +13,7 @@ use timely::progress::operate::FrontierInterest;
 
 use super::install::{Start, install, wakers};
 use super::output::in_pieces;
+use super::phases::Phases;
 use super::{AnyLogic, Input, Logic, Output, Queue, Shell};
 use crate::credit::{Edge, Gate};
 use crate::dataflow::Dataflow;
@@ -61,6 +62,11 @@ impl<'scope, T: Data> Built<'scope, T> {
         tag: Option<String>,
     ) -> Self {
         Built { stream, gates: vec![gate], outlets: vec![Outlet { operator, tag }] }
+    }
+
+    /// Returns a stream between operators that are not in the plan.
+    pub(crate) fn unplanned(stream: Stream<'scope, Time, Batch<T>>) -> Self {
+        Built { stream, gates: Vec::new(), outlets: Vec::new() }
     }
 
     /// Returns the timely stream.
@@ -236,6 +242,22 @@ impl<T: Data> std::fmt::Debug for Inlet<'_, T> {
 }
 
 impl<'scope, T: Data> Inlet<'scope, T> {
+    /// Connects the stream to an operator.
+    ///
+    /// - `follows_input`: whether the operator's promise follows this input's.
+    pub(crate) fn connect(
+        self,
+        builder: &mut OperatorBuilder<'scope, Time>,
+        follows_input: bool,
+    ) -> Input<T> {
+        (self.connect)(builder, follows_input)
+    }
+
+    /// Writes down that the stream flows into the operator at this place of the plan.
+    pub(crate) fn plan(&mut self, dataflow: &Dataflow<'scope>, place: usize) {
+        dataflow.connect(place, std::mem::take(&mut self.planned));
+    }
+
     /// Lets records stay on their worker.
     #[must_use]
     pub fn straight(dataflow: &Dataflow<'scope>, input: Built<'scope, T>) -> Self {
@@ -389,10 +411,10 @@ impl<'scope, A: Data, B: Data> ShellBuilder<'scope, A, B> {
 
     /// Writes down what flows into the operator.
     fn plan(&mut self, dataflow: &Dataflow<'scope>, place: usize) {
-        dataflow.connect(place, std::mem::take(&mut self.left.planned));
+        self.left.plan(dataflow, place);
         if let Some(right) = &mut self.right {
             right.planned.iter_mut().for_each(|planned| planned.input = 1);
-            dataflow.connect(place, std::mem::take(&mut right.planned));
+            right.plan(dataflow, place);
         }
         if !self.follows_input {
             dataflow.makes_watermarks(place);
@@ -413,8 +435,8 @@ impl<'scope, A: Data, B: Data> ShellBuilder<'scope, A, B> {
         let metrics = job.metrics().register(&self.uid, &self.name, worker, self.role, first);
         self.plan(dataflow, place);
         let mut builder = OperatorBuilder::new(self.name.clone(), dataflow.scope());
-        let left = (self.left.connect)(&mut builder, self.follows_input);
-        let right = self.right.map(|r| (r.connect)(&mut builder, self.follows_input));
+        let left = self.left.connect(&mut builder, self.follows_input);
+        let right = self.right.map(|right| right.connect(&mut builder, self.follows_input));
         let inputs = builder.shape().inputs();
         let summary = || summary(self.follows_input);
         let connection: Vec<_> = (0..inputs).map(|input| (input, summary())).collect();
@@ -429,7 +451,8 @@ impl<'scope, A: Data, B: Data> ShellBuilder<'scope, A, B> {
         let info = builder.operator_info();
         let (activator, waiter) = wakers(dataflow, &info);
         let batch_records = dataflow.batch_records::<O>();
-        let batch_mode = job.batch_mode();
+        let phases = Phases::new(dataflow, &activator);
+        let batch_mode = job.batch_mode() && !phases.is_inside();
         let floor = to_stamp(logic.floor());
         let start: Start = Box::new(move |mut capabilities| {
             let mut sides = Sides::default();
@@ -450,7 +473,7 @@ impl<'scope, A: Data, B: Data> ShellBuilder<'scope, A, B> {
                 queue: Queue::default(),
                 buffer: Vec::new(),
                 batch_records,
-                epoch: first,
+                epoch: phases.first(),
                 watermark: floor,
                 floor,
                 firing: false,
@@ -465,6 +488,7 @@ impl<'scope, A: Data, B: Data> ShellBuilder<'scope, A, B> {
                 waiter,
                 held_by: None,
                 wake_ms: None,
+                phases,
             };
             shell.begin();
             Box::new(move |frontiers| shell.activate(frontiers))

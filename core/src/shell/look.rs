@@ -12,14 +12,17 @@ use crate::watermark::of_stamp;
 impl<A: Data, B: Data, O: Data> Shell<A, B, O> {
     /// Notes what is promised at the inputs, and whether anything of a later epoch has come.
     pub(super) fn look(&self, frontiers: &[MutableAntichain<Time>], now: Instant) {
+        let inside = self.phases.is_inside();
         let mut later = self.queue.has_later();
         for (input, frontier) in frontiers.iter().enumerate() {
             let mut bounds = Bounds::closed();
             bounds.include_all(&frontier.frontier());
-            self.metrics.set_input(input, of_stamp(bounds.watermark), bounds.epoch);
+            // Phases of a loop are no epochs: its operators are in the one that they cut last.
+            let epoch = if inside { self.metrics.epoch() } else { bounds.epoch };
+            self.metrics.set_input(input, of_stamp(bounds.watermark), epoch);
             later |= bounds.epoch.is_some_and(|epoch| epoch > self.epoch);
         }
-        if later {
+        if later && !inside {
             self.metrics.alignment.sees_later(now);
         }
     }
