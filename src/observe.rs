@@ -23,8 +23,10 @@ mod task;
 
 mod view;
 mod blame;
+mod metrics;
 
 pub use blame::{Blame, Cause, Link, Place, What};
+pub use metrics::{JOB_METRICS, Metric, SPLIT_METRICS, TASK_METRICS, prometheus};
 pub use observer::Observer;
 pub use report::ProcessReport;
 pub use task::{

@@ -6,7 +6,7 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use highwater_checkpoint::Requests;
@@ -49,7 +49,7 @@ struct Memory {
 /// Looks at a job in this process.
 pub struct Observer {
     job: Arc<Job>,
-    requests: Option<Requests>,
+    requests: OnceLock<Requests>,
     started_ms: i64,
     memory: Mutex<Memory>,
 }
@@ -62,14 +62,17 @@ impl std::fmt::Debug for Observer {
 
 impl Observer {
     /// Returns who looks at a job from now on.
-    ///
-    /// - `requests`: what knows of its checkpoints, in the process that takes them.
     #[must_use]
-    pub fn new(job: &Arc<Job>, requests: Option<Requests>) -> Self {
+    pub fn new(job: &Arc<Job>) -> Self {
         let seen = || Seen { at: Instant::now(), of: BTreeMap::new() };
         let memory = Memory { before: seen(), newest: seen(), watermarks: BTreeMap::new() };
         let (job, started_ms) = (Arc::clone(job), job.now_ms());
-        Observer { job, requests, started_ms, memory: Mutex::new(memory) }
+        Observer { job, requests: OnceLock::new(), started_ms, memory: Mutex::new(memory) }
+    }
+
+    /// Shows the checkpoints, too, in the process that takes them.
+    pub fn take_checkpoints(&self, requests: Requests) {
+        let _ = self.requests.set(requests);
     }
 
     /// Returns what the job does now. Rates are over the time since an earlier look, which should
@@ -116,7 +119,7 @@ impl Observer {
             plan: plan.to_vec(),
             epoch: self.job.epoch().0,
             tasks,
-            checkpoints: self.requests.as_ref().and_then(Requests::status),
+            checkpoints: self.requests.get().and_then(Requests::status),
         }
     }
 }
