@@ -17,7 +17,7 @@ use crate::attendant::{Attended, attend};
 use crate::control::{Desk, Server, default_path};
 use crate::options::Config;
 use crate::report::Report;
-use crate::supervisor::Attempt;
+use crate::supervisor::{Attempt, Open};
 
 /// How a job has ended.
 pub(crate) struct Ended {
@@ -106,19 +106,21 @@ impl Prepared {
 }
 
 /// What stands beside a job that takes checkpoints.
-struct Beside {
+struct Beside<'a> {
     checkpoints: Running,
+    /// Questions of the supervisor.
+    questions: Option<Open<'a>>,
     signals: Option<Attended>,
     server: Option<Server>,
 }
 
-impl Beside {
+impl<'a> Beside<'a> {
     fn start(
         job: &Arc<Job>,
         checkpoints: Running,
         socket: Option<Socket>,
         attended: bool,
-        attempt: Option<&Attempt>,
+        attempt: Option<&'a Attempt>,
     ) -> Result<Self> {
         let requests: Requests = checkpoints.requests();
         let failures = attempt.map(Attempt::failures).unwrap_or_default();
@@ -135,11 +137,13 @@ impl Beside {
             None => None,
         };
         let signals = attended.then(|| attend(&desk)).transpose()?;
-        Ok(Beside { checkpoints, signals, server })
+        let questions = attempt.map(|attempt| attempt.open(&desk));
+        Ok(Beside { checkpoints, questions, signals, server })
     }
 
     fn end(self) {
         self.checkpoints.end();
+        drop(self.questions);
         drop(self.signals);
         self.server.into_iter().for_each(Server::end);
     }

@@ -28,7 +28,7 @@
 
 mod attempt;
 mod failure;
-mod message;
+pub mod protocol;
 pub mod restart;
 
 use std::collections::BTreeMap;
@@ -49,10 +49,10 @@ use signal_hook::iterator::Signals;
 use signal_hook::low_level;
 use tempfile::TempDir;
 
-pub(crate) use attempt::{Attempt, attempt};
+pub(crate) use attempt::{Attempt, Open, attempt};
 pub use failure::Failure;
 use failure::Failures;
-use message::{Begin, Order, Report, Reported, receive, send};
+use protocol::{Begin, Order, Report, Reported, receive, send};
 pub use restart::RestartStrategy;
 use restart::{Restarts, Verdict};
 
@@ -216,7 +216,7 @@ impl Supervisor {
         if let Some(name) = arguments.next() {
             command.arg0(name);
         }
-        let (variable, value) = attempt::variable(&self.folder.path().join(SOCKET));
+        let (variable, value) = protocol::variable(&self.folder.path().join(SOCKET));
         let process = command.args(arguments).env(variable, value).spawn()?;
         let (pid, events) = (Pid::from_child(&process), self.sender.clone());
         std::thread::spawn(move || {
@@ -231,7 +231,8 @@ impl Supervisor {
     }
 
     fn welcome(&self, life: &mut Life, to: UnixStream) {
-        let begin = Begin { since: self.since.clone(), failures: self.failures.newest() };
+        let failures = self.failures.newest();
+        let begin = Begin { since: self.since.clone(), failures, mesh: None };
         // An attempt that has ended is noticed in another way.
         let _ = send(&to, &Order::Begin(begin));
         life.link = Some(to);
@@ -239,7 +240,10 @@ impl Supervisor {
 
     fn hear(&mut self, life: &mut Life, report: Report) {
         match report {
-            Report::Joined { .. } => {}
+            Report::Joined { .. }
+            | Report::Listening { .. }
+            | Report::Observed(_)
+            | Report::Answer { .. } => {}
             Report::Begun { url, attempt } => {
                 self.since.entry(url).or_insert(attempt);
                 life.attempt = attempt;

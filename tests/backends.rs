@@ -23,9 +23,9 @@ mod support;
 use std::process::Command;
 use std::time::Duration;
 
-use highwater::control::Client;
+use highwater::control::{Client, How};
 use job::{Draw, Job, kills, said, start_and_kill, started};
-use process::{highwater, text, wait_for};
+use process::{text, wait_for};
 
 /// The program that runs the queries.
 const QUERIES: &str = if cfg!(feature = "rocksdb") { "nexmark" } else { "stored" };
@@ -74,10 +74,10 @@ impl Moving {
             let ended = child.try_wait().expect("a child").is_some();
             (ended || Client::connect(&control).is_ok()).then_some(())
         });
-        let stop = ["stop", "--control", text(&control), "--savepoint", text(&savepoint)];
-        let stopped = highwater(&stop);
+        let client = Client::connect(&control);
+        let stopped = client.and_then(|job| job.stop(How::Suspend, Some(text(&savepoint))));
         let output = child.wait_with_output().expect("a child");
-        assert!(stopped.status.success() && output.status.success(), "{}", said(&output));
+        assert!(stopped.is_ok() && output.status.success(), "{}", said(&output));
         self.moved += 1;
         self.place = 1 - self.place;
         text(&savepoint).to_owned()

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use highwater::control::{Client, How};
-use process::{Program, files, highwater, kill, lives, results, text, wait_for, wait_for_status};
+use process::{Program, files, kill, lives, results, text, wait_for, wait_for_status};
 use rustix::process::Signal;
 use support::program;
 use tempfile::TempDir;
@@ -256,10 +256,8 @@ fn a_suspended_job_goes_on_from_its_savepoint_with_other_workers_and_leaves_it_a
         let status = Client::connect(&control).and_then(|mut client| client.status()).ok();
         status.filter(|status| status.checkpoints.checkpoints.completed > 0)
     });
-    let at = ["--control", text(&control)];
-    let stopped = highwater(&[&["stop"], &at[..], &["--savepoint", text(&savepoint)]].concat());
-    let said = String::from_utf8(stopped.stdout).expect("text");
-    assert!(said.starts_with("stopped with the savepoint of checkpoint "), "{said}");
+    let client = Client::connect(&control).expect("a running job");
+    client.stop(How::Suspend, Some(text(&savepoint))).expect("a savepoint");
     job.end().successfully();
     assert!(!control.exists(), "the socket is left behind");
     let before = files(&savepoint);
@@ -288,29 +286,20 @@ fn a_savepoint_of_a_running_job_does_not_disturb_it_and_the_status_shows_it() {
     let (checkpoints, savepoint) = (folders.checkpoints(), folders.path("savepoint"));
     let job = folders.start("nexmark", &Q5);
     at_work(&checkpoints, 1);
-    let at = ["--control", text(&checkpoints)];
-    let taken = highwater(&[&["savepoint"], &at[..], &[text(&savepoint)]].concat());
-    let said = String::from_utf8(taken.stdout).expect("text");
-    assert!(said.starts_with("savepoint of checkpoint "), "{said}");
-    let again = highwater(&[&["savepoint"], &at[..], &[text(&savepoint)]].concat());
-    let why = String::from_utf8(again.stderr).expect("text");
-    assert_eq!(again.status.code(), Some(1));
+    let mut client = Client::connect(&checkpoints).expect("a running job");
+    client.savepoint(text(&savepoint)).expect("a savepoint");
+    let why = client.savepoint(text(&savepoint)).expect_err("the place is taken").to_string();
     assert!(why.contains("holds a savepoint already"), "{why}");
 
-    let shown =
-        String::from_utf8(highwater(&[&["status"], &at[..]].concat()).stdout).expect("text");
-    assert!(shown.starts_with("attempt 1, epoch "), "{shown}");
-    assert!(shown.contains(" completed, 0 failed, "), "{shown}");
-    let json = highwater(&[&["status", "--json"], &at[..]].concat()).stdout;
-    let json: serde_json::Value = serde_json::from_slice(&json).expect("JSON");
-    assert_eq!((&json["attempt"], &json["workers"]), (&1.into(), &1.into()));
-    let newest = &json["checkpoints"]["newest"][0];
-    assert!(newest["bytes"].as_u64().is_some_and(|bytes| bytes > 0), "{json}");
+    let status = client.status().expect("a running job");
+    assert_eq!((status.checkpoints.attempt, status.workers), (1, 1));
+    let of = &status.checkpoints.checkpoints;
+    assert_eq!(of.failed, 0);
+    assert!(of.newest.front().is_some_and(|newest| newest.bytes > 0), "{of:?}");
 
     job.end().successfully();
     assert!(results(&folders.output()) == undisturbed(EVENTS));
-    let gone = highwater(&[&["status"], &at[..]].concat());
-    assert_eq!(gone.status.code(), Some(1));
+    assert!(Client::connect(&checkpoints).is_err(), "a job that has ended listens");
 }
 
 #[test]

@@ -5,6 +5,8 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 /// A boxed cause of an [`Error`].
 pub type Cause = Box<dyn std::error::Error + Send + Sync + 'static>;
 
@@ -107,6 +109,18 @@ pub enum Error {
         /// What the communication layer said.
         message: String,
     },
+    /// Another process of the job has failed, or is gone.
+    #[error("process {process}: {message}")]
+    Process {
+        /// Its index.
+        process: usize,
+        /// What the caller must do.
+        kind: ErrorKind,
+        /// The exit code of a program that ends with it.
+        exit_code: u8,
+        /// What it said of itself, or what is known of its end.
+        message: String,
+    },
     /// State could not be written or read.
     #[error("state")]
     State {
@@ -132,7 +146,7 @@ fn culprit(operator: Option<&str>) -> String {
 }
 
 /// What the caller of a failed job must do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The same call may succeed later.
@@ -200,7 +214,7 @@ impl Error {
             Error::Io { .. } | Error::Start { .. } => ErrorKind::Retry,
             Error::Panicked { .. } => ErrorKind::Restart,
             Error::PlanMismatch { .. } => ErrorKind::Internal,
-            Error::State { kind, .. } => *kind,
+            Error::State { kind, .. } | Error::Process { kind, .. } => *kind,
             Error::OutputLost { .. } => ErrorKind::Corrupt,
             Error::Operator { source, .. } => source.kind(),
         }
@@ -211,6 +225,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Option { .. } | Error::OutputExists { .. } => 2,
+            Error::Process { exit_code, .. } => *exit_code,
             Error::Operator { source, .. } => source.exit_code(),
             _ => 1,
         }

@@ -33,8 +33,11 @@ pub mod context;
 pub mod harness;
 mod exchange;
 pub mod credit;
+pub mod iterate;
 
+pub mod plan;
 pub mod job;
+pub mod peers;
 pub mod dataflow;
 pub mod worker;
 pub mod witness;

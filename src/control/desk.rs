@@ -26,7 +26,7 @@ impl Desk {
         Desk { job: Arc::clone(job), requests, restarts, turn: Mutex::new(()) }
     }
 
-    pub(super) fn answer(&self, request: Request) -> Response {
+    pub(crate) fn answer(&self, request: Request) -> Response {
         match request {
             Request::Savepoint { url } => self.savepoint(Some(url), Then::Continue),
             Request::Stop { how: How::Suspend, url } => self.savepoint(url, Then::Suspend),

@@ -11,41 +11,72 @@
 //! **Invariant**: an attempt does not outlive its supervisor. The connection ends with the
 //! supervisor, however that ends, and with the connection the attempt.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io::BufReader;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use highwater_checkpoint::{CheckpointOptions, CommitError, Restore, StorageError};
 use highwater_core::error::{Error, ErrorKind, Result};
 use signal_hook::low_level;
 
 use super::failure::Failure;
-use super::message::{Begin, Order, Report, Reported, receive, send};
+use super::protocol::{Begin, Order, Report, Reported, VARIABLE, receive, send};
 use crate::attendant;
+use crate::control::{Desk, Request, Response};
 
-/// The variable that tells a process of its supervisor: `PID:SOCKET`.
-const VARIABLE: &str = "HIGHWATER_SUPERVISOR";
 /// The exit code of an attempt whose supervisor is gone.
 const ORPHANED: i32 = 1;
-
-/// Returns the variable for the attempts of this process.
-pub(super) fn variable(socket: &Path) -> (&'static str, OsString) {
-    let mut value = OsString::from(format!("{}:", std::process::id()));
-    value.push(socket);
-    (VARIABLE, value)
-}
 
 /// The connection of this process with its supervisor.
 pub(crate) struct Attempt {
     /// The folder that the supervisor clears after each attempt.
     scratch: PathBuf,
     begin: Begin,
-    to: UnixStream,
+    reception: Arc<Reception>,
     verdicts: Mutex<Receiver<bool>>,
+}
+
+/// What the thread that listens to the supervisor shares with the others.
+struct Reception {
+    to: Mutex<UnixStream>,
+    /// Who takes questions while the job is at work.
+    desk: Mutex<Option<Arc<Desk>>>,
+}
+
+impl Reception {
+    fn tell(&self, report: &Report) {
+        let to = self.to.lock().unwrap_or_else(PoisonError::into_inner);
+        // A supervisor that is gone ends this process soon.
+        let _ = send(&*to, report);
+    }
+
+    /// Answers a question, as soon as there is an answer.
+    fn ask(self: &Arc<Self>, id: u64, request: Request) {
+        let desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let reception = Arc::clone(self);
+        std::thread::spawn(move || {
+            let response = match desk {
+                Some(desk) => desk.answer(request),
+                None => Response::Error("the job takes no checkpoints, or none yet".to_owned()),
+            };
+            reception.tell(&Report::Answer { id, response });
+        });
+    }
+}
+
+/// Takes questions from the supervisor until it is dropped.
+pub(crate) struct Open<'a> {
+    reception: &'a Reception,
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        *self.reception.desk.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
 }
 
 /// Returns the connection with the supervisor, `None` when there is none.
@@ -89,8 +120,18 @@ impl Attempt {
         };
         let (sender, verdicts) = channel();
         let (scratch, socket) = (socket.parent().unwrap_or(socket).to_owned(), socket.to_owned());
-        std::thread::spawn(move || obey(from, &sender, &socket));
-        Ok(Some(Attempt { scratch, begin, to, verdicts: Mutex::new(verdicts) }))
+        let reception = Arc::new(Reception { to: Mutex::new(to), desk: Mutex::default() });
+        let obeying = Arc::clone(&reception);
+        std::thread::spawn(move || obey(from, &sender, &obeying, &socket));
+        Ok(Some(Attempt { scratch, begin, reception, verdicts: Mutex::new(verdicts) }))
+    }
+
+    /// Lets the supervisor ask for savepoints, the end and the state of a job.
+    pub(crate) fn open(&self, desk: &Arc<Desk>) -> Open<'_> {
+        let reception = &*self.reception;
+        let mut open = reception.desk.lock().unwrap_or_else(PoisonError::into_inner);
+        *open = Some(Arc::clone(desk));
+        Open { reception }
     }
 
     /// Returns a folder for what may be lost, which the supervisor clears.
@@ -132,19 +173,25 @@ impl Attempt {
     }
 
     fn tell(&self, report: &Report) {
-        // A supervisor that is gone ends this process soon.
-        let _ = send(&self.to, report);
+        self.reception.tell(report);
     }
 }
 
 /// Does what the supervisor says until it is gone.
-fn obey(mut from: BufReader<UnixStream>, verdicts: &Sender<bool>, socket: &Path) {
+fn obey(
+    mut from: BufReader<UnixStream>,
+    verdicts: &Sender<bool>,
+    reception: &Arc<Reception>,
+    socket: &Path,
+) {
     while let Some(order) = receive(&mut from) {
         match order {
             // Nobody waits for it only when the process ends.
             Order::Verdict { again } => drop(verdicts.send(again)),
             Order::Signal(signal) => attendant::passed_on(signal),
-            Order::Begin(_) => {}
+            Order::Ask { id, request } => reception.ask(id, request),
+            // Nobody has said that this process listens.
+            Order::Begin(_) | Order::Peers { .. } => {}
         }
     }
     // What the supervisor cannot clear away any more. A folder that is not empty stays.
@@ -179,6 +226,7 @@ fn is_curable(error: &Error, began: bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::supervisor::protocol::variable;
 
     #[test]
     fn the_variable_names_the_supervisor_and_its_socket() {

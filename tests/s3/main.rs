@@ -86,7 +86,7 @@ fn a_job_goes_on_from_a_savepoint_in_the_bucket_which_the_tool_shows() {
     let (server, output) = (Server::start(), TempDir::new().unwrap());
     let control = output.path().join("control");
     let highwater = |arguments: &[&str]| {
-        let mut tool = Command::new(env!("CARGO_BIN_EXE_highwater"));
+        let mut tool = Command::new(program("../highwater"));
         server.known_to(&mut tool, SECRET);
         let ended = tool.args(arguments).output().unwrap();
         assert!(ended.status.success(), "{arguments:?}: {}", said(&ended));

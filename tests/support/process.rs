@@ -2,7 +2,7 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use highwater::control::{Client, JobStatus};
@@ -12,12 +12,6 @@ use crate::support::lines;
 
 /// After this time something that should happen soon has not happened.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Runs the program `highwater`.
-pub(crate) fn highwater(args: &[&str]) -> Output {
-    let path = env!("CARGO_BIN_EXE_highwater");
-    Command::new(path).args(args).output().expect("the program highwater")
-}
 
 pub(crate) fn text(path: &Path) -> &str {
     path.to_str().expect("a path in Unicode")

@@ -76,11 +76,12 @@ fn test_rocksdb(rest: &[String]) -> Result<(), Error> {
     Step::cargo("test").args(features).args(tests).args(rest).run()
 }
 
-/// Runs the tests of checkpoints on S3, which start the program of an example.
+/// Runs the tests of checkpoints on S3, which start an example and the program `highwater`.
 fn test_s3(rest: &[String]) -> Result<(), Error> {
     system::provide(&[system::C_COMPILER])?;
     let feature = ["--features", "s3-server"];
     Step::cargo("build").args(feature).args(["--example", "nexmark"]).run()?;
+    Step::cargo("build").args(["-p", "highwater-cluster", "--features", "s3"]).run()?;
     Step::cargo("test").args(feature).args(["--test", "s3"]).args(rest).run()
 }
 
