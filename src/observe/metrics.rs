@@ -132,8 +132,11 @@ pub fn prometheus<'a>(
     });
     add(&registry, TASK_METRICS, &["job", "uid", "name", "worker"], labelled)?;
     let splits = tasks.iter().flat_map(|(job, task)| {
-        let labels = [(*job).to_owned(), task.uid.clone(), task.worker.to_string()];
-        task.splits.iter().map(move |split| ([&labels[..], &[split.split.clone()]].concat(), split))
+        let of = [(*job).to_owned(), task.uid.clone(), task.worker.to_string()];
+        task.splits.iter().map(move |split| {
+            let labels = of.iter().cloned().chain([split.split.clone()]);
+            (labels.collect(), split)
+        })
     });
     add(&registry, SPLIT_METRICS, &["job", "uid", "worker", "split"], splits)?;
     let views = jobs.iter().map(|(job, view)| (vec![(*job).to_owned()], *view));

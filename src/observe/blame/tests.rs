@@ -210,8 +210,11 @@ fn what_has_been_cut_waits_for_its_upload_then_the_manifest_then_the_sinks() {
     assert_eq!(barrier(&made, None), Some(Cause::SinkCommit { checkpoint: EPOCH }));
 }
 
+/// Promised, own and output watermark, epoch, whether it hangs, who holds it, how many splits.
+type AnyTask = (i64, i64, i64, u64, bool, Option<(usize, usize)>, u8);
+
 /// Any state of an operator on a worker, sensible or not.
-fn any_task() -> impl Strategy<Value = (i64, i64, i64, u64, bool, Option<(usize, usize)>, u8)> {
+fn any_task() -> impl Strategy<Value = AnyTask> {
     let watermark = prop_oneof![Just(i64::MIN), 0..NOW, Just(i64::MAX)];
     let held = proptest::option::of((0..4_usize, 0..3_usize));
     (watermark.clone(), watermark.clone(), watermark, 0..8_u64, any::<bool>(), held, 0..4_u8)
