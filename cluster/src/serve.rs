@@ -86,6 +86,7 @@ pub struct Server {
     ledger: Ledger,
     coordinator: Coordinator,
     programs: Programs,
+    views: Arc<Views>,
     clock: SystemClock,
     begin: Instant,
 }
@@ -109,8 +110,14 @@ impl Server {
             rest.local_addr().map_err(|cause| Error::io("listen at", options.listen, cause))?;
         let coordinator = Coordinator::new(ledger.coordinator(), port.port(), records, at);
         let programs = Programs::new(storage);
-        let begin = Instant::now();
-        Ok(Server { options, rest, agents, ledger, coordinator, programs, clock, begin })
+        let (views, begin) = (Arc::default(), Instant::now());
+        Ok(Server { options, rest, agents, ledger, coordinator, programs, views, clock, begin })
+    }
+
+    /// Returns what the processes of jobs say, which is shown as long as it works.
+    #[must_use]
+    pub fn views(&self) -> Arc<Views> {
+        Arc::clone(&self.views)
     }
 
     /// Returns where it answers HTTP, and where agents connect.
@@ -134,7 +141,7 @@ impl Server {
         let access = Access::new(rest_address, self.options.token.clone())?;
         let (sender, messages) = mpsc::channel(WAITING_MAX);
         let coordinator = Arc::new(Mutex::new(self.coordinator));
-        let views = Arc::new(Views::default());
+        let views = self.views;
         let handle = Handle::new(sender.clone(), Arc::clone(&coordinator));
         let known = Arc::new(Known {
             views: Arc::clone(&views),
