@@ -17,7 +17,7 @@
 //!   never deleted.
 //! - *Whole*: what a `Whole` does not hold is forgotten; slots before it are deleted, but for fences.
 //!
-//! **Cost**: an object for each change of a job; after [`SLOTS_MAX`] of them one with all jobs.
+//! **Cost**: an object for each change of a job; after 256 of them one with all jobs.
 //!
 //! **Sources**: the log of checkpoints, `checkpoint/src/log.rs`.
 

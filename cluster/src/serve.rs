@@ -10,7 +10,7 @@
 //! The driver alone changes the [`Coordinator`]; those who only look lock it for a moment.
 //!
 //! **Invariant**: an event is answered after all its commands are done, so that what somebody was told
-//! is remembered ([`Driver::play`]).
+//! is remembered (`Driver::play`).
 
 mod door;
 mod handle;

@@ -5,7 +5,7 @@
 //! supervisor | agent <-Report--  attempt    who it is, where it listens, how it goes, how it ended
 //! ```
 //!
-//! A process is told of its supervisor by a [variable](variable) of its environment, and connects to
+//! A process is told of its supervisor by a [`variable`] of its environment, and connects to
 //! the socket that this names. The order of what is said:
 //!
 //! ```text
