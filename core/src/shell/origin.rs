@@ -14,7 +14,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use super::build::Stage;
+use super::flow::Stage;
 use super::source::{SplitSnapshot, from_json, to_json};
 use crate::dataflow::Dataflow;
 use crate::error::Result;
