@@ -11,6 +11,8 @@ use std::sync::Arc;
 use highwater_checkpoint::{Requests, Running, Threaded};
 use highwater_core::error::Result;
 use highwater_core::job::Job;
+use highwater_core::peers::Peers;
+use highwater_mesh::Mesh;
 use highwater_operators::environment::{Env, Summary};
 
 use crate::attendant::{Attended, attend};
@@ -18,6 +20,7 @@ use crate::control::{Desk, Server, default_path};
 use crate::options::Config;
 use crate::report::Report;
 use crate::supervisor::{Attempt, Open};
+use crate::together::meet;
 
 /// How a job has ended.
 pub(crate) struct Ended {
@@ -33,6 +36,35 @@ pub(crate) fn run<F>(config: Config, attempt: Option<&Attempt>, program: F) -> E
 where
     F: for<'scope> Fn(&Env<'scope>) -> Result<()> + Send + Sync + 'static,
 {
+    let mesh = match meet(&config, attempt) {
+        Ok(mesh) => mesh,
+        Err(error) => return Ended { result: Err(error), began: false },
+    };
+    let ended = run_with(config, attempt, mesh.as_ref(), program);
+    if let Some(mesh) = mesh {
+        if let Err(error) = &ended.result {
+            mesh.fail(error);
+        }
+        mesh.leave();
+    }
+    ended
+}
+
+/// Runs a job that is connected with its other processes.
+fn run_with<F>(
+    mut config: Config,
+    attempt: Option<&Attempt>,
+    mesh: Option<&Arc<Mesh>>,
+    program: F,
+) -> Ended
+where
+    F: for<'scope> Fn(&Env<'scope>) -> Result<()> + Send + Sync + 'static,
+{
+    if let Some(mesh) = mesh {
+        config.engine.peers = Some(Arc::clone(mesh) as Arc<dyn Peers>);
+        // The first process speaks for all.
+        config.progress &= mesh.index() == 0;
+    }
     match Prepared::new(config, attempt) {
         Ok(prepared) => {
             let job = Arc::clone(&prepared.job);

@@ -85,8 +85,6 @@ impl<'scope> Dataflow<'scope> {
     /// Makes the next edge, shared with the same edge on the other workers.
     pub(crate) fn next_edge(&self) -> Arc<Edge> {
         let place = self.edges.replace(self.edges.get() + 1);
-        let (workers, credit) = (self.workers(), self.job.config().credit_bytes);
-        let edge = self.job.shared("edge", place, || Ok(Edge::new(workers, credit)));
-        edge.unwrap_or_else(|_| unreachable!("making an edge cannot fail"))
+        self.job.edge(place, self.workers())
     }
 }

@@ -3,6 +3,9 @@
 //! Every worker builds the same dataflow from the same program. The plan (operators, uids, edges)
 //! is written down by each of them and compared before a record flows.
 
+mod plan;
+mod wide;
+
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -11,62 +14,16 @@ use std::thread::Thread;
 
 use timely::scheduling::SyncActivator;
 
+use crate::across::Across;
 use crate::config::{Config, Mode};
 use crate::error::{Error, Result};
-use crate::key::{KeyGroups, stable_hash};
+use crate::key::KeyGroups;
 use crate::metrics::Metrics;
 use crate::sink::Committable;
 use crate::time::Epoch;
 
-/// One operator of the plan.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct PlannedOperator {
-    /// Its stable identity: state is found again by it.
-    pub uid: String,
-    /// What people call it.
-    pub name: String,
-}
-
-/// The operators of a job in the order in which they were built.
-#[derive(Clone, Debug, Default)]
-pub struct Plan {
-    operators: Vec<PlannedOperator>,
-    by_uid: BTreeMap<String, usize>,
-}
-
-impl Plan {
-    /// Adds an operator and returns its place in the plan.
-    ///
-    /// # Errors
-    /// [`Error::DuplicateUid`] when another operator has the uid.
-    pub fn add(&mut self, uid: String, name: String) -> Result<usize> {
-        let place = self.operators.len();
-        if let Some(first) = self.by_uid.insert(uid.clone(), place) {
-            let first = self.operators[first].name.clone();
-            return Err(Error::DuplicateUid { uid, first, second: name });
-        }
-        self.operators.push(PlannedOperator { uid, name });
-        Ok(place)
-    }
-
-    /// Returns the place of the operator with this uid.
-    #[must_use]
-    pub fn place(&self, uid: &str) -> Option<usize> {
-        self.by_uid.get(uid).copied()
-    }
-
-    /// Returns the operators in the order in which they were built.
-    #[must_use]
-    pub fn operators(&self) -> &[PlannedOperator] {
-        &self.operators
-    }
-
-    /// Returns a hash that is equal on two workers if and only if they built the same plan.
-    #[must_use]
-    pub fn hash(&self) -> u64 {
-        stable_hash(&self.operators)
-    }
-}
+pub use crate::across::Totals;
+pub use plan::{Plan, PlannedOperator};
 
 /// How far a job is on its way to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,8 +44,11 @@ type MeetingPoints = BTreeMap<(&'static str, usize), Arc<dyn Any + Send + Sync>>
 /// The things of a job that its workers share within a process.
 pub struct Job {
     config: Config,
+    /// The other processes, if there are any.
+    across: Option<Arc<Across>>,
     key_groups: KeyGroups,
     metrics: Metrics,
+    totals: Mutex<Option<Totals>>,
     batch_mode: AtomicBool,
     epoch: AtomicU64,
     phase: AtomicU8,
@@ -115,10 +75,14 @@ impl Job {
     pub fn new(config: Config) -> Result<Self> {
         let key_groups = config.key_groups()?;
         let first = config.snapshots.as_ref().map_or(Epoch(0), |snapshots| snapshots.first_epoch());
+        let peers = config.peers.as_ref();
+        let across = peers.map(|peers| Across::new(Arc::clone(peers), config.workers, first));
         Ok(Job {
+            across,
             config,
             key_groups,
             metrics: Metrics::default(),
+            totals: Mutex::default(),
             batch_mode: AtomicBool::new(false),
             epoch: AtomicU64::new(first.0),
             phase: AtomicU8::new(Phase::Running as u8),
@@ -257,7 +221,7 @@ impl Job {
         self.has_failed() || self.has_reached(Phase::Halted)
     }
 
-    /// Returns whether all workers have built their dataflows.
+    /// Returns whether all workers of this process have built their dataflows.
     #[must_use]
     pub fn is_built(&self) -> bool {
         let built = self.plan_hashes.lock().unwrap_or_else(PoisonError::into_inner).len();
@@ -265,7 +229,8 @@ impl Job {
     }
 
     /// Returns whether all sources have ended and everything that came from them has been worked
-    /// off, timers included: another checkpoint would hold the results of the whole input.
+    /// off in this process, timers included: another checkpoint would hold the results of the whole
+    /// input.
     #[must_use]
     pub fn is_drained(&self) -> bool {
         self.is_built() && self.metrics.operators().iter().all(|o| o.watermark() == i64::MAX)
@@ -306,6 +271,9 @@ impl Job {
     /// Ends the job with an error; the first one counts.
     pub fn fail(&self, error: Error) {
         tracing::debug!(error = %error, "the job fails");
+        if let Some(across) = &self.across {
+            across.fail(&error);
+        }
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         self.failed.store(true, Ordering::SeqCst);
         self.stop_workers();
@@ -349,7 +317,14 @@ impl Job {
             Some(&(_, expected)) if expected != found => {
                 Err(Error::PlanMismatch { worker, found, expected })
             }
-            _ => Ok(()),
+            _ => {
+                if let Some(across) =
+                    self.across.as_ref().filter(|_| hashes.len() == self.config.workers)
+                {
+                    across.tell_plan(found);
+                }
+                Ok(())
+            }
         }
     }
 
@@ -357,24 +332,5 @@ impl Job {
     pub fn hand_over(&self, worker: usize, committable: Box<dyn Committable>) {
         let mut committables = self.committables.lock().unwrap_or_else(PoisonError::into_inner);
         committables.push((worker, committable));
-    }
-
-    /// Makes the results of a job visible, worker by worker, or throws them away if it failed.
-    ///
-    /// # Errors
-    /// The first error of a commit; the results that follow it are then thrown away.
-    pub fn finish(&self) -> Result<()> {
-        let failure = self.take_failure();
-        let mut committables =
-            std::mem::take(&mut *self.committables.lock().unwrap_or_else(PoisonError::into_inner));
-        committables.sort_by_key(|(worker, _)| *worker);
-        let mut verdict = failure.map_or(Ok(()), Err);
-        for (_, mut committable) in committables {
-            match verdict {
-                Ok(()) => verdict = committable.commit(),
-                Err(_) => committable.abort(),
-            }
-        }
-        verdict
     }
 }

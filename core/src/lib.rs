@@ -36,6 +36,7 @@ pub mod credit;
 
 pub mod job;
 pub mod peers;
+mod across;
 pub mod dataflow;
 pub mod worker;
 pub mod witness;
