@@ -8,7 +8,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use highwater_checkpoint::{Requests, Running, Threaded};
+use highwater_checkpoint::{Running, Threaded};
 use highwater_core::error::Result;
 use highwater_core::job::Job;
 use highwater_core::peers::Peers;
@@ -109,7 +109,7 @@ impl Prepared {
                 }
                 attempt.inspect(|attempt| attempt.go_on(&mut options));
                 let opened = Threaded::open(options, &mut engine)?;
-                attempt.inspect(|attempt| attempt.begun(&url, opened.checkpoints().attempt()));
+                attempt.inspect(|attempt| attempt.begun(&url, opened.attempt()));
                 Some(opened)
             }
             None => None,
@@ -154,7 +154,10 @@ impl<'a> Beside<'a> {
         attended: bool,
         attempt: Option<&'a Attempt>,
     ) -> Result<Self> {
-        let requests: Requests = checkpoints.requests();
+        // What is asked of the job is asked of its first process.
+        let Some(requests) = checkpoints.requests() else {
+            return Ok(Beside { checkpoints, questions: None, signals: None, server: None });
+        };
         let failures = attempt.map(Attempt::failures).unwrap_or_default();
         let desk = Arc::new(Desk::new(job, requests, failures));
         let server = match socket {
