@@ -51,6 +51,7 @@ pub use highwater_core::watermark::WatermarkGenerator;
 pub use highwater_core::{Error, Result};
 pub use highwater_operators::connect::KeyedCoProcessFunction;
 pub use highwater_operators::environment::{Env, Summary};
+pub use highwater_operators::iterate::Loop;
 pub use highwater_operators::join::{IntervalJoin, IntervalJoined, JoinResult};
 pub use highwater_operators::key_by::KeyedStream;
 pub use highwater_operators::keyed_state::{

@@ -68,6 +68,7 @@ pub struct Context<'a, O: Data> {
     /// The worker and the epoch whose credit is looked at.
     pub(crate) worker: usize,
     pub(crate) epoch: Epoch,
+    pub(crate) superstep: Option<u64>,
     pub(crate) metrics: &'a OperatorMetrics,
     pub(crate) failure: &'a mut Option<Error>,
 }
@@ -155,6 +156,13 @@ impl<O: Data> Context<'_, O> {
         self.epoch
     }
 
+    /// Returns the superstep of the loop that the operator stands in: 0 for what enters and for
+    /// timers, and how often it has gone round for what came back. `None` outside of loops.
+    #[must_use]
+    pub fn superstep(&self) -> Option<u64> {
+        self.superstep
+    }
+
     /// Returns the processing time in ms since 1970, as of the start of the activation.
     #[inline]
     #[must_use]
@@ -225,6 +233,7 @@ mod tests {
             allowance: &mut Allowance::new(None, usize::MAX),
             worker: 0,
             epoch: Epoch(0),
+            superstep: None,
             metrics: &metrics,
             failure: &mut None,
         });

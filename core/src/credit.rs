@@ -30,6 +30,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use timely::scheduling::activate::SyncActivator;
 
 use crate::across::Credits;
+use crate::metrics::Counter;
 use crate::time::Epoch;
 
 /// How many epochs can be open on an edge: as many as have buckets of their own. Sources run ahead
@@ -44,6 +45,7 @@ type Lane = [AtomicI64; BUCKETS];
 /// A lane whose sender is in another process counts what was processed and not yet told there.
 #[derive(Debug)]
 pub struct Edge {
+    place: usize,
     limit: i64,
     /// The limit of lanes to other processes.
     limit_across: i64,
@@ -54,6 +56,15 @@ pub struct Edge {
     credits: Option<Arc<Credits>>,
     /// Whether anything is owed to senders elsewhere.
     owing: AtomicBool,
+    /// What every sender has sent, for metrics.
+    sent: Vec<Sent>,
+}
+
+/// What one worker has sent over an edge.
+#[derive(Debug, Default)]
+struct Sent {
+    bytes: Counter,
+    batches: Counter,
 }
 
 /// Who on one worker waits for credit.
@@ -80,6 +91,7 @@ impl Edge {
     #[must_use]
     pub fn new(workers: usize, limit: u64) -> Self {
         Edge {
+            place: 0,
             limit: i64::try_from(limit).unwrap_or(i64::MAX),
             limit_across: 0,
             workers,
@@ -87,6 +99,7 @@ impl Edge {
             waiting: (0..workers).map(|_| Waiting::default()).collect(),
             credits: None,
             owing: AtomicBool::new(false),
+            sent: (0..workers).map(|_| Sent::default()).collect(),
         }
     }
 
@@ -98,13 +111,44 @@ impl Edge {
         Edge { limit_across, credits: Some(Arc::clone(credits)), ..self }
     }
 
-    fn is_here(&self, worker: usize) -> bool {
+    pub(crate) fn is_here(&self, worker: usize) -> bool {
         self.credits.as_ref().is_none_or(|credits| credits.is_here(worker))
     }
 
     /// The bytes that may be in flight to a receiver.
     fn limit_to(&self, receiver: usize) -> i64 {
         if self.is_here(receiver) { self.limit } else { self.limit_across }
+    }
+
+    /// Gives the edge its number in the plan.
+    #[must_use]
+    pub fn at(self, place: usize) -> Self {
+        Edge { place, ..self }
+    }
+
+    /// Returns the number of the edge in the plan.
+    #[must_use]
+    pub fn place(&self) -> usize {
+        self.place
+    }
+
+    /// Returns the bytes that may be in flight per sender, receiver and epoch.
+    #[must_use]
+    pub fn limit(&self) -> i64 {
+        self.limit
+    }
+
+    /// Returns the bytes and the batches that a worker has sent so far.
+    #[must_use]
+    pub fn sent(&self, sender: usize) -> (u64, u64) {
+        (self.sent[sender].bytes.get(), self.sent[sender].batches.get())
+    }
+
+    /// Returns the bytes in flight from one sender to one receiver, in the epoch that has the most.
+    #[must_use]
+    pub fn in_flight_most(&self, sender: usize, receiver: usize) -> i64 {
+        let lane = self.lane(sender, receiver).iter();
+        lane.map(|bytes| bytes.load(Ordering::Relaxed)).max().unwrap_or(0)
     }
 
     fn lane(&self, sender: usize, receiver: usize) -> &Lane {
@@ -114,6 +158,8 @@ impl Edge {
     /// Counts bytes as sent.
     pub fn send(&self, sender: usize, receiver: usize, epoch: Epoch, bytes: u64) {
         self.lane(sender, receiver)[bucket(epoch)].fetch_add(bytes as i64, Ordering::SeqCst);
+        self.sent[sender].bytes.add(bytes);
+        self.sent[sender].batches.add(1);
     }
 
     /// Counts bytes as processed, and wakes the sender if it waits and half its credit is back.
@@ -172,8 +218,13 @@ impl Edge {
     }
 
     fn blocked(&self, sender: usize, epoch: Epoch) -> bool {
-        let over = |receiver| self.in_flight(sender, receiver, epoch) > self.limit_to(receiver);
-        (0..self.workers).any(over)
+        self.blocker(sender, epoch).is_some()
+    }
+
+    /// The first receiver for which a sender has no credit.
+    fn blocker(&self, sender: usize, epoch: Epoch) -> Option<usize> {
+        (0..self.workers)
+            .find(|&receiver| self.in_flight(sender, receiver, epoch) > self.limit_to(receiver))
     }
 
     /// Registers a sender to be woken; returns false if there is credit after all.
@@ -217,6 +268,13 @@ impl Gate {
     #[must_use]
     pub fn blocked(&self, sender: usize, epoch: Epoch) -> bool {
         self.edges.borrow().iter().any(|edge| edge.blocked(sender, epoch))
+    }
+
+    /// Returns the number of an edge that is out of credit for this sender, and the receiver.
+    #[must_use]
+    pub fn blocker(&self, sender: usize, epoch: Epoch) -> Option<(usize, usize)> {
+        let edges = self.edges.borrow();
+        edges.iter().find_map(|edge| Some((edge.place, edge.blocker(sender, epoch)?)))
     }
 
     /// Arranges to be woken when there is credit; returns false if there is some already.

@@ -9,7 +9,9 @@ use timely::dataflow::Scope;
 use crate::credit::Edge;
 use crate::error::Result;
 use crate::exchange::default_batch_records;
-use crate::job::{Job, Plan};
+use crate::iterate::Clock;
+use crate::job::Job;
+use crate::plan::{Plan, PlannedInput};
 use crate::time::Time;
 
 /// A dataflow under construction: the timely scope, the job, and the plan as far as it is built.
@@ -19,6 +21,8 @@ pub struct Dataflow<'scope> {
     job: Arc<Job>,
     plan: Rc<RefCell<Plan>>,
     edges: Rc<Cell<usize>>,
+    /// The clock of the loop whose inside this is.
+    clock: Option<Rc<Clock>>,
 }
 
 impl std::fmt::Debug for Dataflow<'_> {
@@ -29,7 +33,17 @@ impl std::fmt::Debug for Dataflow<'_> {
 
 impl<'scope> Dataflow<'scope> {
     pub(crate) fn new(scope: Scope<'scope, Time>, job: Arc<Job>) -> Self {
-        Dataflow { scope, job, plan: Rc::default(), edges: Rc::default() }
+        Dataflow { scope, job, plan: Rc::default(), edges: Rc::default(), clock: None }
+    }
+
+    /// Returns the same dataflow inside a loop.
+    pub(crate) fn within(&self, clock: &Rc<Clock>) -> Self {
+        Dataflow { clock: Some(Rc::clone(clock)), ..self.clone() }
+    }
+
+    /// Returns the clock of the loop whose inside this is.
+    pub(crate) fn clock(&self) -> Option<&Rc<Clock>> {
+        self.clock.as_ref()
     }
 
     /// Returns the timely scope.
@@ -67,7 +81,27 @@ impl<'scope> Dataflow<'scope> {
     /// # Errors
     /// When another operator has the uid.
     pub fn add(&self, uid: &str, name: &str) -> Result<usize> {
-        self.plan.borrow_mut().add(uid.to_owned(), name.to_owned())
+        self.plan.borrow_mut().add(uid, name, None)
+    }
+
+    /// Adds a stateless step that shares an operator, and returns its place in the plan.
+    ///
+    /// - `part_of`: the uid of the operator.
+    ///
+    /// # Errors
+    /// When another operator has the uid.
+    pub fn add_part(&self, uid: &str, name: &str, part_of: &str) -> Result<usize> {
+        self.plan.borrow_mut().add(uid, name, Some(part_of))
+    }
+
+    /// Notes which streams flow into the operator at this place.
+    pub(crate) fn connect(&self, place: usize, inputs: Vec<PlannedInput>) {
+        self.plan.borrow_mut().connect(place, inputs);
+    }
+
+    /// Notes that the operator at this place makes watermarks of its own.
+    pub(crate) fn makes_watermarks(&self, place: usize) {
+        self.plan.borrow_mut().makes_watermarks(place);
     }
 
     /// Returns the place in the plan of the operator with this uid, the same on all workers.

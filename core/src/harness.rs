@@ -129,6 +129,7 @@ impl<L: Logic> Harness<L> {
             allowance: &mut allowance,
             worker: 0,
             epoch: Epoch(0),
+            superstep: None,
             metrics: &self.metrics,
             failure: &mut self.failure,
         };

@@ -1,29 +1,29 @@
 //! What all workers of a job share: its options, its plan, its counters and its end.
 //!
-//! Every worker builds the same dataflow from the same program. The plan (operators, uids, edges)
-//! is written down by each of them and compared before a record flows.
+//! Every worker builds the same dataflow from the same program. The [plan](crate::plan) is written
+//! down by each of them and compared before a record flows.
 
-mod plan;
 mod wide;
 
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::Thread;
 
 use timely::scheduling::SyncActivator;
 
 use crate::across::Across;
 use crate::config::{Config, Mode};
+use crate::credit::Edge;
 use crate::error::{Error, Result};
 use crate::key::KeyGroups;
 use crate::metrics::Metrics;
+use crate::plan::Plan;
 use crate::sink::Committable;
 use crate::time::Epoch;
 
 pub use crate::across::Totals;
-pub use plan::{Plan, PlannedOperator};
 
 /// How far a job is on its way to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,6 +37,9 @@ enum Phase {
     /// Workers stop where they are.
     Halted = 3,
 }
+
+/// The kind under which workers share their edges.
+pub(crate) const EDGE: &str = "edge";
 
 /// Values that the workers share, by name.
 type MeetingPoints = BTreeMap<(&'static str, usize), Arc<dyn Any + Send + Sync>>;
@@ -57,6 +60,7 @@ pub struct Job {
     failure: Mutex<Option<Error>>,
     threads: Mutex<Vec<Thread>>,
     plan_hashes: Mutex<Vec<(usize, u64)>>,
+    plan: OnceLock<Plan>,
     committables: Mutex<Vec<(usize, Box<dyn Committable>)>>,
     meeting_points: Mutex<MeetingPoints>,
 }
@@ -91,6 +95,7 @@ impl Job {
             failure: Mutex::new(None),
             threads: Mutex::new(Vec::new()),
             plan_hashes: Mutex::new(Vec::new()),
+            plan: OnceLock::new(),
             committables: Mutex::new(Vec::new()),
             meeting_points: Mutex::new(BTreeMap::new()),
         })
@@ -160,6 +165,8 @@ impl Job {
 
     /// Starts the next epoch: sources move to it, operators cut when the frontier has.
     pub fn trigger(&self) -> Epoch {
+        let before = Epoch(self.epoch.load(Ordering::SeqCst));
+        self.metrics.triggered(before);
         let epoch = Epoch(self.epoch.fetch_add(1, Ordering::SeqCst) + 1);
         self.wake_sources();
         epoch
@@ -219,6 +226,20 @@ impl Job {
     #[must_use]
     pub fn must_stop(&self) -> bool {
         self.has_failed() || self.has_reached(Phase::Halted)
+    }
+
+    /// Returns the plan, `None` before the first worker has built its dataflow.
+    #[must_use]
+    pub fn plan(&self) -> Option<&Plan> {
+        self.plan.get()
+    }
+
+    /// Returns the edges that have credit, in the order of their numbers.
+    #[must_use]
+    pub fn edges(&self) -> Vec<Arc<Edge>> {
+        let points = self.meeting_points.lock().unwrap_or_else(PoisonError::into_inner);
+        let edges = points.range((EDGE, 0)..=(EDGE, usize::MAX));
+        edges.filter_map(|(_, edge)| Arc::clone(edge).downcast().ok()).collect()
     }
 
     /// Returns whether all workers of this process have built their dataflows.
@@ -311,6 +332,7 @@ impl Job {
     /// [`Error::PlanMismatch`] when they differ.
     pub fn agree_on(&self, worker: usize, plan: &Plan) -> Result<()> {
         let found = plan.hash();
+        let _ = self.plan.set(plan.clone());
         let mut hashes = self.plan_hashes.lock().unwrap_or_else(PoisonError::into_inner);
         hashes.push((worker, found));
         match hashes.first() {

@@ -1,15 +1,38 @@
 //! What a job counts while it runs, one set of counters for each operator on each worker.
 //!
+//! ```text
+//! worker: shell --counts--> OperatorMetrics <--reads-- whoever reports, on any thread
+//!                             records, timers, late records      Counter
+//!                             watermarks, epochs                 gauges
+//!                             busy, back-pressured, idle         Activity
+//!                             barriers                           Alignment
+//!                             splits of a source                 SplitProgress
+//! ```
+//!
 //! Counters are written by one worker and read by whoever reports; the names under which they are
-//! reported are Flink's (`numRecordsIn`, `numLateRecordsDropped`, `currentInputWatermark`, ...).
+//! reported are Flink's (`numRecordsIn`, `numLateRecordsDropped`, `currentInputWatermark`, ...), see
+//! `docs/metrics.md`.
+//!
+//! **Cost**: two readings of the clock per activation, none per record.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+mod activity;
+mod alignment;
+mod operator;
+mod splits;
+
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use crate::time::Epoch;
 
-/// Stands for the epoch of an operator that has ended.
-const ENDED: u64 = u64::MAX;
+pub use activity::{Activity, Phase, Times};
+pub use alignment::{Alignment, Barrier};
+pub use operator::OperatorMetrics;
+pub use splits::{Readings, SplitProgress, SplitStatus, Strategy};
+
+/// How many epochs back the instants of their triggers are remembered: more than can be open.
+const TRIGGERS: usize = 16;
 
 /// What an operator does in the graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +43,8 @@ pub enum Role {
     Operator,
     /// Records leave the job here.
     Sink,
+    /// Records pass through steps that hold nothing, and that take no part in checkpoints.
+    Stateless,
 }
 
 /// A number that one worker counts up.
@@ -40,75 +65,25 @@ impl Counter {
     }
 }
 
-/// The counters of one operator on one worker.
+/// The counters of a whole job.
 #[derive(Debug)]
-pub struct OperatorMetrics {
-    /// The uid of the operator.
-    pub uid: String,
-    /// Its name.
-    pub name: String,
-    /// The worker it runs on.
-    pub worker: usize,
-    /// What it does in the graph.
-    pub role: Role,
-    /// Records taken in: `numRecordsIn`.
-    pub records_in: Counter,
-    /// Records given out: `numRecordsOut`.
-    pub records_out: Counter,
-    /// Records that came after their last window was gone: `numLateRecordsDropped`.
-    pub late_records_dropped: Counter,
-    /// Timers that fired: `numFiredTimers`.
-    pub fired_timers: Counter,
-    /// Activations in which the operator wanted to emit and had no credit.
-    pub blocked: Counter,
-    watermark: AtomicI64,
-    epoch: AtomicU64,
+pub struct Metrics {
+    start: Instant,
+    operators: Mutex<Vec<Arc<OperatorMetrics>>>,
+    stateless: Mutex<Vec<Arc<OperatorMetrics>>>,
+    /// When the last epochs were told to end, in ns since the start; 0 for not yet.
+    triggers: [AtomicU64; TRIGGERS],
 }
 
-impl OperatorMetrics {
-    fn new(uid: &str, name: &str, worker: usize, role: Role, first: Epoch) -> Self {
-        OperatorMetrics {
-            uid: uid.to_owned(),
-            name: name.to_owned(),
-            worker,
-            role,
-            records_in: Counter::default(),
-            records_out: Counter::default(),
-            late_records_dropped: Counter::default(),
-            fired_timers: Counter::default(),
-            blocked: Counter::default(),
-            watermark: AtomicI64::new(i64::MIN),
-            epoch: AtomicU64::new(first.0),
+impl Default for Metrics {
+    fn default() -> Self {
+        Metrics {
+            start: Instant::now(),
+            operators: Mutex::default(),
+            stateless: Mutex::default(),
+            triggers: Default::default(),
         }
     }
-
-    /// Returns the operator's watermark as Flink counts it, in ms: `currentInputWatermark`, for a
-    /// source `currentOutputWatermark`.
-    #[must_use]
-    pub fn watermark(&self) -> i64 {
-        self.watermark.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn set_watermark(&self, watermark: i64) {
-        self.watermark.store(watermark, Ordering::Relaxed);
-    }
-
-    /// Returns the epoch that the operator is in, `None` when it has ended.
-    #[must_use]
-    pub fn epoch(&self) -> Option<Epoch> {
-        let epoch = self.epoch.load(Ordering::SeqCst);
-        (epoch < ENDED).then_some(Epoch(epoch))
-    }
-
-    pub(crate) fn set_epoch(&self, epoch: Option<Epoch>) {
-        self.epoch.store(epoch.map_or(ENDED, |epoch| epoch.0), Ordering::SeqCst);
-    }
-}
-
-/// The counters of a whole job.
-#[derive(Debug, Default)]
-pub struct Metrics {
-    operators: Mutex<Vec<Arc<OperatorMetrics>>>,
 }
 
 impl Metrics {
@@ -123,16 +98,25 @@ impl Metrics {
         role: Role,
         first: Epoch,
     ) -> Arc<OperatorMetrics> {
-        let metrics = Arc::new(OperatorMetrics::new(uid, name, worker, role, first));
-        let mut operators = self.operators.lock().unwrap_or_else(PoisonError::into_inner);
-        operators.push(Arc::clone(&metrics));
+        let metrics = Arc::new(OperatorMetrics::new(uid, name, worker, role, first, self.start));
+        let list = if role == Role::Stateless { &self.stateless } else { &self.operators };
+        list.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&metrics));
         metrics
     }
 
-    /// Returns the counters of all operators on all workers, in no particular order.
+    /// Returns the counters of all operators that take part in checkpoints, on all workers, in no
+    /// particular order.
     #[must_use]
     pub fn operators(&self) -> Vec<Arc<OperatorMetrics>> {
         self.operators.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Returns the counters of all operators, stateless ones too, in no particular order.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<OperatorMetrics>> {
+        let mut all = self.operators();
+        all.extend(self.stateless.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned());
+        all
     }
 
     /// Returns the least epoch that an operator behind the sources is in, `None` when all have
@@ -146,5 +130,17 @@ impl Metrics {
     /// Returns a sum over all operators with the role.
     pub fn sum(&self, role: Role, count: impl Fn(&OperatorMetrics) -> u64) -> u64 {
         self.operators().iter().filter(|o| o.role == role).map(|o| count(o)).sum()
+    }
+
+    /// Notes that the sources are told to end an epoch.
+    pub(crate) fn triggered(&self, epoch: Epoch) {
+        let at = activity::since(self.start, Instant::now()).max(1);
+        self.triggers[epoch.0 as usize % TRIGGERS].store(at, Ordering::Relaxed);
+    }
+
+    /// Returns when the sources were told to end an epoch, in ns since the start of the job.
+    pub(crate) fn trigger_of(&self, epoch: Epoch) -> Option<u64> {
+        let at = self.triggers[epoch.0 as usize % TRIGGERS].load(Ordering::Relaxed);
+        (at > 0).then_some(at)
     }
 }

@@ -8,7 +8,8 @@
 //!     not while a firing is incomplete
 //!   4 E, W = least epoch and watermark over input frontiers AND queue; fire timers t < W
 //!   5 W_op = min(W, first unfired timer); downgrade the capability to (e_op, W_op)
-//!   6 if all have fired and E > e_op: freeze the state of e_op, e_op += 1, back to 3
+//!   6 if all have fired and E > e_op: freeze the state of e_op, e_op += 1, back to 3; in a loop,
+//!     where e_op counts supersteps, its clock says at which of them a checkpoint is cut
 //!   7 work left -> activate again; else park until a frontier, a batch, credit or a timer comes
 //! ```
 //!
@@ -22,7 +23,7 @@
 //!   below `W_op` (`Shell::process`).
 //! - I3 every timer `t < W` has fired before the capability passes `t` (`Shell::advance`).
 //! - I4 the state frozen for `e` holds the effects of exactly the inputs stamped `<= e`
-//!   (`Shell::cut`).
+//!   (`Shell::leave`).
 //! - I5 after the cut nothing is emitted at an epoch `<= e` (`Shell::downgrade`).
 //!
 //! **Why**: a message that was pulled is gone from timely's frontier, so the queue counts towards
@@ -44,6 +45,9 @@ mod input;
 mod queue;
 mod output;
 mod rest;
+mod look;
+mod cut;
+mod phases;
 
 mod source;
 mod origin;
@@ -58,9 +62,7 @@ use timely::scheduling::Activator;
 
 use crate::context::{Allowance, Context};
 use crate::credit::Waiter;
-use crate::cut::Cut;
 use crate::error::Error;
-use crate::failpoint::reach;
 use crate::job::Job;
 use crate::metrics::OperatorMetrics;
 use crate::record::{Batch, Data};
@@ -70,12 +72,15 @@ use crate::watermark::of_stamp;
 use crate::worker::Running;
 
 pub use build::{Built, Drain, Flow, Inlet, ShellBuilder, SideRequest, Stage, StagedFlow, forward};
+use cut::Left;
 pub use idle::{Gossip, SplitWatermarks, Status};
 pub(crate) use input::Input;
+pub(crate) use install::{Start, install, wakers};
 pub(crate) use logic::AnyLogic;
 pub use logic::Logic;
 pub use origin::{Origin, Plain, SplitReader, Staged};
 pub(crate) use output::Output;
+use phases::Phases;
 pub(crate) use queue::{Delivered, Pull, Queue};
 use rest::Outcome;
 pub use source::{Assign, SourceBuilder, SourceStates, SplitSnapshot, Strategy};
@@ -93,7 +98,7 @@ pub(crate) struct Shell<A: Data, B: Data, O: Data> {
     pub(crate) queue: Queue<A, B>,
     pub(crate) buffer: Batch<O>,
     pub(crate) batch_records: usize,
-    /// The epoch whose records are being processed: `e_op`.
+    /// The epoch, in a loop the phase, whose records are being processed: `e_op`.
     pub(crate) epoch: Epoch,
     /// The stamp below which a limit is late: `W_op`.
     pub(crate) watermark: i64,
@@ -113,8 +118,11 @@ pub(crate) struct Shell<A: Data, B: Data, O: Data> {
     pub(crate) metrics: Arc<OperatorMetrics>,
     pub(crate) activator: Activator,
     pub(crate) waiter: Waiter,
+    /// The edge without credit and the receiver that ended this activation.
+    pub(crate) held_by: Option<(usize, usize)>,
     /// When the operator will be woken for a processing-time timer, in ms since 1970.
     pub(crate) wake_ms: Option<i64>,
+    pub(crate) phases: Phases,
 }
 
 impl<A: Data, B: Data, O: Data> Shell<A, B, O> {
@@ -131,17 +139,31 @@ impl<A: Data, B: Data, O: Data> Shell<A, B, O> {
         if self.ended || self.job.must_stop() {
             return false;
         }
+        let began = Instant::now();
+        self.metrics.activity.begin(began);
         let _running = self.running.enter();
+        let alive = self.work(frontiers, began);
+        self.metrics.set_queue(self.queue.len());
+        self.metrics.activity.end(Instant::now(), self.held_by.take());
+        alive
+    }
+
+    /// Steps 1 to 7.
+    fn work(&mut self, frontiers: &[MutableAntichain<Time>], began: Instant) -> bool {
         self.pull();
+        self.look(frontiers, began);
         if self.before_first_epoch(frontiers) {
             return true;
         }
         let budget = self.job.config().budget;
-        let deadline = self.job.config().turns.is_none().then(|| Instant::now() + budget.time);
+        let deadline = self.job.config().turns.is_none().then(|| began + budget.time);
         let mut allowance = Allowance::new(deadline, budget.batches);
         let now_ms = self.job.now_ms();
         let mut failure = None;
         let outcome = loop {
+            if !self.phases.has_begun(self.epoch) {
+                break Outcome::Resting;
+            }
             let outcome = if self.firing {
                 Outcome::More
             } else {
@@ -155,10 +177,16 @@ impl<A: Data, B: Data, O: Data> Shell<A, B, O> {
             if self.firing {
                 break self.blocked_or(Outcome::More);
             }
-            if !self.cut(frontiers) {
-                break outcome;
+            match self.leave(frontiers, &mut allowance, now_ms, &mut failure) {
+                Left::Yes => {}
+                Left::No => break outcome,
+                Left::Interrupted => break self.blocked_or(Outcome::More),
             }
         };
+        if let Some(error) = failure.take() {
+            self.fail(error);
+            return false;
+        }
         if self.close(frontiers, &mut allowance, now_ms) {
             return false;
         }
@@ -267,6 +295,7 @@ impl<A: Data, B: Data, O: Data> Shell<A, B, O> {
             allowance,
             worker: self.worker,
             epoch: self.epoch,
+            superstep: self.phases.superstep(self.epoch),
             metrics: &self.metrics,
             failure,
         };
@@ -336,66 +365,12 @@ impl<A: Data, B: Data, O: Data> Shell<A, B, O> {
         if watermark != self.watermark {
             self.metrics.set_watermark(of_stamp(watermark));
         }
-        if epoch != self.epoch {
-            self.metrics.set_epoch(Some(epoch));
-        }
         self.epoch = epoch;
         self.watermark = watermark;
         let promise = self.logic.promise(watermark, now_ms);
+        self.metrics.set_output_watermark(of_stamp(promise));
         self.output.downgrade(Time::new(epoch, promise));
         self.sides.downgrade(Some(Time::new(epoch, promise)));
-    }
-
-    /// Step 6: cuts between this epoch and the next if this one is complete.
-    fn cut(&mut self, frontiers: &[MutableAntichain<Time>]) -> bool {
-        let Some(least) = self.bounds(frontiers).epoch else { return false };
-        if least <= self.epoch {
-            return false;
-        }
-        debug_assert!(self.queue.is_empty(), "I4: batches of {} are left at its cut", self.epoch);
-        let now_ms = self.job.now_ms();
-        if let Some(snapshots) = &self.job.config().snapshots {
-            let (kind, watermark) = (snapshots.kind(self.epoch), of_stamp(self.watermark));
-            let mut cut = Cut::new(self.epoch, kind, watermark, now_ms);
-            let before = reach("freeze-before");
-            self.logic.freeze(&mut cut);
-            let reached = before.and_then(|()| reach("freeze-after"));
-            if let Some(error) = cut.take_failure().or(reached.err()) {
-                self.fail(error);
-                return false;
-            }
-            snapshots.take(&self.metrics, cut);
-            self.folding = true;
-        }
-        if let Some(witness) = &self.job.config().witness {
-            witness.cut(&self.metrics, self.epoch);
-        }
-        self.downgrade(self.epoch.next(), self.watermark, now_ms);
-        self.queue.open(self.epoch);
-        true
-    }
-
-    /// Ends the operator if nothing can come any more and everything has fired.
-    fn close(
-        &mut self,
-        frontiers: &[MutableAntichain<Time>],
-        allowance: &mut Allowance,
-        now_ms: i64,
-    ) -> bool {
-        if self.bounds(frontiers).epoch.is_some() || self.watermark != i64::MAX {
-            return false;
-        }
-        let mut failure = None;
-        self.run(allowance, now_ms, &mut failure, |logic, cx| logic.end(cx));
-        self.flush(allowance, now_ms, &mut failure);
-        self.output.capability = None;
-        self.sides.downgrade(None);
-        self.metrics.set_epoch(None);
-        self.ended = true;
-        if let Some(error) = failure {
-            self.fail(error);
-        }
-        true
     }
 
     fn fail(&mut self, error: Error) {

@@ -2,6 +2,7 @@
 //!
 //! **Sources**: Flink's `ConnectedStreams`, `KeyedCoProcessFunction`.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use highwater_core::context::Context;
@@ -38,6 +39,14 @@ pub trait KeyedCoProcessFunction<K: Key, A: Data, B: Data>: 'static {
     ///
     /// - `time`: the time it was set for, in ms.
     fn on_timer(&mut self, _time: i64, _cx: &mut ProcessContext<'_, '_, K, Self::Out>) {}
+
+    /// Works on a key at the end of a superstep of a loop, after the last record of all keys, if
+    /// [`ProcessContext::await_superstep_end`] was called for it.
+    fn on_superstep_end(&mut self, _cx: &mut ProcessContext<'_, '_, K, Self::Out>) {}
+
+    /// Works on a key when the loop has come to rest, if [`ProcessContext::await_rest`] was called
+    /// for it. What is emitted may leave the loop; what would go round is dropped.
+    fn on_rest(&mut self, _cx: &mut ProcessContext<'_, '_, K, Self::Out>) {}
 }
 
 /// Two keyed streams side by side.
@@ -172,12 +181,22 @@ where
     }
 }
 
+/// The keys that wait for something, with the event time of their last record.
+#[derive(Debug)]
+pub(crate) struct Awaiting<K> {
+    /// For the end of the superstep.
+    pub(crate) end: BTreeMap<K, EventTime>,
+    /// For the loop to come to rest.
+    pub(crate) rest: BTreeMap<K, EventTime>,
+}
+
 /// What a function is run for.
 #[derive(Clone, Copy, Debug)]
 enum Use {
     Record,
     EventTimer,
     ProcessingTimer,
+    SuperstepEnd,
 }
 
 /// Runs a keyed function of two streams.
@@ -186,6 +205,9 @@ pub(crate) struct CoProcess<K: Key, A, FA, B, FB, P> {
     function: P,
     states: States<K>,
     timers: ProcessTimers<K>,
+    awaiting: Awaiting<K>,
+    /// The keys whose turn it is at the end of a superstep, or at rest.
+    ending: BTreeMap<K, EventTime>,
     /// The event time by which states expire: the watermark, or the time of the timer that runs.
     event_clock: i64,
     values: std::marker::PhantomData<fn() -> (A, B)>,
@@ -204,7 +226,10 @@ where
         let mut states = States::new(backend);
         let function = make(&mut states)?;
         let values = std::marker::PhantomData;
-        Ok(CoProcess { keys, function, states, timers, event_clock: i64::MIN, values })
+        let ending = BTreeMap::new();
+        let awaiting = Awaiting { end: BTreeMap::new(), rest: BTreeMap::new() };
+        let event_clock = i64::MIN;
+        Ok(CoProcess { keys, function, states, timers, awaiting, ending, event_clock, values })
     }
 
     fn run(
@@ -218,7 +243,7 @@ where
         let (clock, of_record) = match used {
             Use::Record => (cx.watermark(), event_time),
             Use::EventTimer => (event_time.min(cx.watermark()), i64::MIN),
-            Use::ProcessingTimer => (cx.watermark(), i64::MIN),
+            Use::ProcessingTimer | Use::SuperstepEnd => (cx.watermark(), i64::MIN),
         };
         self.event_clock = self.event_clock.max(clock);
         let now = Now {
@@ -226,9 +251,30 @@ where
             watermark: self.event_clock,
             event_time: of_record,
         };
-        let (states, timers) = (&mut self.states, &mut self.timers);
+        let (states, timers, awaiting) = (&mut self.states, &mut self.timers, &mut self.awaiting);
         let key = Hashed::new(key);
-        part(&mut self.function, &mut ProcessContext { cx, key, event_time, now, states, timers });
+        let mut cx = ProcessContext { cx, key, event_time, now, states, timers, awaiting };
+        part(&mut self.function, &mut cx);
+    }
+}
+
+impl<K: Key, A: Data, FA, B: Data, FB, P> CoProcess<K, A, FA, B, FB, P>
+where
+    P: KeyedCoProcessFunction<K, A, B>,
+{
+    /// Runs a part of the function for the keys whose turn it is; returns whether that is all.
+    fn run_ending(
+        &mut self,
+        cx: &mut Context<'_, P::Out>,
+        part: impl Fn(&mut P, &mut ProcessContext<'_, '_, K, P::Out>),
+    ) -> bool {
+        while let Some((key, event_time)) = self.ending.pop_first() {
+            self.run(&key, event_time, Use::SuperstepEnd, cx, &part);
+            if cx.should_yield() {
+                break;
+            }
+        }
+        self.ending.is_empty()
     }
 }
 
@@ -279,6 +325,20 @@ where
             cx.count_fired(1);
             self.run(&key, time, Use::ProcessingTimer, cx, |f, cx| f.on_timer(time, cx));
         }
+    }
+
+    fn end_superstep(&mut self, cx: &mut Context<'_, P::Out>) -> bool {
+        if self.ending.is_empty() {
+            std::mem::swap(&mut self.ending, &mut self.awaiting.end);
+        }
+        self.run_ending(cx, P::on_superstep_end)
+    }
+
+    fn at_rest(&mut self, cx: &mut Context<'_, P::Out>) -> bool {
+        if self.ending.is_empty() {
+            std::mem::swap(&mut self.ending, &mut self.awaiting.rest);
+        }
+        self.run_ending(cx, P::on_rest)
     }
 
     fn judge_at(&mut self, watermark: i64) {

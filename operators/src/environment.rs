@@ -17,17 +17,26 @@ use std::time::{Duration, Instant};
 use highwater_core::config::Config;
 use highwater_core::dataflow::Dataflow;
 use highwater_core::error::Result;
+use highwater_core::iterate::Iteration;
 use highwater_core::job::{Job, Totals};
 use highwater_core::shell::Plain;
 use highwater_core::source::{Boundedness, Source};
 
-use crate::node::{Buildable, Identity, Node, Pending};
+use crate::node::{Buildable, Final, Identity, Node, Pending};
 use crate::stream::DataStream;
 
 /// What a program describes its job to.
 #[derive(Clone)]
 pub struct Env<'scope> {
     shared: Rc<Shared<'scope>>,
+    /// The loop whose inside this is.
+    inside: Option<Rc<Inside<'scope>>>,
+}
+
+/// The inside of a loop.
+struct Inside<'scope> {
+    level: usize,
+    iteration: Iteration<'scope>,
 }
 
 struct Shared<'scope> {
@@ -35,6 +44,7 @@ struct Shared<'scope> {
     nodes: RefCell<Vec<Rc<dyn Buildable + 'scope>>>,
     places: Cell<usize>,
     unbounded: RefCell<Option<Rc<Identity>>>,
+    levels: Cell<usize>,
 }
 
 impl std::fmt::Debug for Env<'_> {
@@ -50,8 +60,9 @@ impl<'scope> Env<'scope> {
             nodes: RefCell::default(),
             places: Cell::default(),
             unbounded: RefCell::default(),
+            levels: Cell::default(),
         };
-        Env { shared: Rc::new(shared) }
+        Env { shared: Rc::new(shared), inside: None }
     }
 
     /// Reads a source.
@@ -98,11 +109,28 @@ impl<'scope> Env<'scope> {
     }
 
     pub(crate) fn dataflow(&self) -> &Dataflow<'scope> {
-        &self.shared.dataflow
+        self.inside.as_ref().map_or(&self.shared.dataflow, |inside| inside.iteration.inside())
     }
 
-    /// Returns whether the job runs in batch mode. Known only after the program's closure.
+    /// Returns the same environment inside a loop.
+    pub(crate) fn within(&self, iteration: Iteration<'scope>) -> Self {
+        let level = self.shared.levels.get() + 1;
+        self.shared.levels.set(level);
+        Env { shared: Rc::clone(&self.shared), inside: Some(Rc::new(Inside { level, iteration })) }
+    }
+
+    /// Returns the number of the loop whose inside this is, 0 outside of loops.
+    pub(crate) fn level(&self) -> usize {
+        self.inside.as_ref().map_or(0, |inside| inside.level)
+    }
+
+    /// Returns whether operators give final results only: in batch mode, but not inside of loops,
+    /// where no round is known to be the last. Known only after the program's closure.
     pub(crate) fn is_batch(&self) -> Result<bool> {
+        Ok(self.level() == 0 && self.runs_in_batch_mode()?)
+    }
+
+    fn runs_in_batch_mode(&self) -> Result<bool> {
         let unbounded = self.shared.unbounded.borrow();
         let name = unbounded.as_ref().map(|identity| identity.name());
         self.dataflow().job().is_batch(name.as_deref())
@@ -120,16 +148,21 @@ impl<'scope> Env<'scope> {
         identity: Rc<Identity>,
         resolve: impl FnOnce(&Env<'scope>, &Identity) -> Result<Pending<'scope, T>> + 'scope,
     ) -> DataStream<'scope, T> {
-        let node = Rc::new(Node::new(identity, Box::new(resolve)));
+        let node = Rc::new(Node::new(identity, self.level(), Box::new(resolve)));
         let buildable: Rc<dyn Buildable + 'scope> = Rc::new((self.clone(), Rc::clone(&node)));
         self.shared.nodes.borrow_mut().push(buildable);
         DataStream::new(self.clone(), node)
     }
 
+    /// Adds something without a stream, to be built at the end of the description.
+    pub(crate) fn finally(&self, build: impl FnOnce() -> Result<()> + 'scope) {
+        self.shared.nodes.borrow_mut().push(Rc::new(Final::new(build)));
+    }
+
     /// Builds everything that was described.
     fn finish(&self) -> Result<()> {
         let nodes = std::mem::take(&mut *self.shared.nodes.borrow_mut());
-        self.dataflow().job().set_batch_mode(self.is_batch()?);
+        self.dataflow().job().set_batch_mode(self.runs_in_batch_mode()?);
         nodes.iter().try_for_each(|node| node.build_if_last())
     }
 }

@@ -103,6 +103,14 @@ impl<L: Logic> Logic for Floored<L> {
         self.logic.fire_processing(over_ms, cx);
     }
 
+    fn end_superstep(&mut self, cx: &mut Context<'_, L::Out>) -> bool {
+        self.logic.end_superstep(cx)
+    }
+
+    fn at_rest(&mut self, cx: &mut Context<'_, L::Out>) -> bool {
+        self.logic.at_rest(cx)
+    }
+
     fn first_timer(&self) -> Option<i64> {
         self.logic.first_timer()
     }

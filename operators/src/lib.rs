@@ -5,6 +5,7 @@
 //!                  '--key_by--> KeyedStream --reduce, aggregate, process, connect--> Processed
 //!                                   |--window--> WindowedStream --reduce, aggregate, process-->
 //!                                   '--interval_join--> IntervalJoined --process--> JoinResult
+//! DataStream --iterate(body)--> DataStream, where what the body gives back enters it again
 //! ```
 
 mod node;
@@ -23,5 +24,7 @@ pub mod process;
 pub mod connect;
 pub mod window;
 pub mod join;
+
+pub mod iterate;
 
 pub mod sink;

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use highwater_core::Data;
 use highwater_core::config::StateBackend;
-use highwater_core::error::Result;
+use highwater_core::error::{Error, Result};
 use highwater_core::shell::{
     Built, Flow, Origin, SourceBuilder, Stage, Staged, StagedFlow, Strategy, forward,
 };
@@ -69,7 +69,7 @@ pub(crate) struct Pending<'scope, T: Data> {
 
 enum Kind<'scope, T: Data> {
     Source { uid: String, origin: Box<dyn Origin<T>> },
-    Flow(Box<dyn Flow<'scope, T> + 'scope>),
+    Flow { uid: String, flow: Box<dyn Flow<'scope, T> + 'scope> },
     Built(Built<'scope, T>),
 }
 
@@ -91,23 +91,34 @@ impl<'scope, T: Data> Pending<'scope, T> {
         identity: &Identity,
         stage: Stage<T, U>,
     ) -> Result<Pending<'scope, U>> {
-        env.dataflow().add(&identity.uid(), &identity.name())?;
-        let first = identity.name();
-        let joined = format!("{} -> {}", self.name, identity.name());
+        let (uid, first) = (identity.uid(), identity.name());
+        match self.uid() {
+            Some(part_of) => env.dataflow().add_part(&uid, &first, part_of)?,
+            None => env.dataflow().add(&uid, &first)?,
+        };
+        let joined = format!("{} -> {first}", self.name);
         Ok(match self.kind {
             Kind::Source { uid, origin } => {
                 let origin = Box::new(Staged { origin, stage });
                 Pending { name: joined, kind: Kind::Source { uid, origin } }
             }
-            Kind::Flow(flow) => {
+            Kind::Flow { uid, flow } => {
                 let flow = Box::new(StagedFlow { flow, stage });
-                Pending { name: joined, kind: Kind::Flow(flow) }
+                Pending { name: joined, kind: Kind::Flow { uid, flow } }
             }
             Kind::Built(built) => {
                 let flow = Box::new(StagedFlow { flow: Box::new(built), stage });
-                Pending { name: first, kind: Kind::Flow(flow) }
+                Pending { name: first, kind: Kind::Flow { uid, flow } }
             }
         })
+    }
+
+    /// The uid of the operator that a step which is added now shares.
+    fn uid(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Source { uid, .. } | Kind::Flow { uid, .. } => Some(uid),
+            Kind::Built(_) => None,
+        }
     }
 
     /// Makes it stand in the dataflow; a source may be given a strategy that then is not used.
@@ -118,7 +129,7 @@ impl<'scope, T: Data> Pending<'scope, T> {
     ) -> Result<Built<'scope, T>> {
         match self.kind {
             Kind::Built(built) => Ok(built),
-            Kind::Flow(flow) => Ok(forward(env.dataflow(), &self.name, flow)),
+            Kind::Flow { uid, flow } => Ok(forward(env.dataflow(), &uid, &self.name, flow)),
             Kind::Source { uid, origin } => {
                 let states = splits(env, &uid)?;
                 SourceBuilder {
@@ -148,14 +159,28 @@ enum State<'scope, T: Data> {
 /// The description of one operator, and its place in the dataflow once it is built.
 pub(crate) struct Node<'scope, T: Data> {
     identity: Rc<Identity>,
+    /// The number of the loop that it stands in, 0 outside of loops.
+    level: usize,
     consumers: Cell<usize>,
     state: RefCell<State<'scope, T>>,
 }
 
 impl<'scope, T: Data> Node<'scope, T> {
-    pub(crate) fn new(identity: Rc<Identity>, resolve: Resolve<'scope, T>) -> Self {
+    pub(crate) fn new(identity: Rc<Identity>, level: usize, resolve: Resolve<'scope, T>) -> Self {
         let state = RefCell::new(State::Described(resolve));
-        Node { identity, consumers: Cell::new(0), state }
+        Node { identity, level, consumers: Cell::new(0), state }
+    }
+
+    /// Refuses a consumer that stands in another loop.
+    fn check_level(&self, env: &Env<'scope>) -> Result<()> {
+        if env.level() == self.level {
+            return Ok(());
+        }
+        let name = self.identity.name();
+        Err(Error::program(format!(
+            "a stream of operator {name:?} is used in another loop than its own: it gets in by \
+             `Loop::enter` and out by `Loop::leave`"
+        )))
     }
 
     pub(crate) fn identity(&self) -> &Identity {
@@ -169,6 +194,7 @@ impl<'scope, T: Data> Node<'scope, T> {
 
     /// Returns the stream, building it first if need be.
     pub(crate) fn built(&self, env: &Env<'scope>) -> Result<Built<'scope, T>> {
+        self.check_level(env)?;
         let state = self.state.replace(State::Taken);
         let built = match state {
             State::Built(built) => built,
@@ -184,6 +210,7 @@ impl<'scope, T: Data> Node<'scope, T> {
         if self.consumers.get() > 1 {
             return Ok(Pending::built(self.built(env)?));
         }
+        self.check_level(env)?;
         match self.state.replace(State::Taken) {
             State::Described(resolve) => resolve(env, &self.identity),
             State::Built(built) => Ok(Pending::built(built)),
@@ -204,5 +231,20 @@ impl<'scope, T: Data> Buildable for (Env<'scope>, Rc<Node<'scope, T>>) {
             return Ok(());
         }
         self.1.built(&self.0).map(drop)
+    }
+}
+
+/// Something without a stream, to be built at the end of the description.
+pub(crate) struct Final<F>(Cell<Option<F>>);
+
+impl<F> Final<F> {
+    pub(crate) fn new(build: F) -> Self {
+        Final(Cell::new(Some(build)))
+    }
+}
+
+impl<F: FnOnce() -> Result<()>> Buildable for Final<F> {
+    fn build_if_last(&self) -> Result<()> {
+        self.0.take().map_or(Ok(()), |build| build())
     }
 }

@@ -37,6 +37,14 @@ pub trait KeyedProcessFunction<K: Key, T: Data>: 'static {
     ///
     /// - `time`: the time it was set for, in ms.
     fn on_timer(&mut self, _time: i64, _cx: &mut ProcessContext<'_, '_, K, Self::Out>) {}
+
+    /// Works on a key at the end of a superstep of a loop, after the last record of all keys, if
+    /// [`ProcessContext::await_superstep_end`] was called for it.
+    fn on_superstep_end(&mut self, _cx: &mut ProcessContext<'_, '_, K, Self::Out>) {}
+
+    /// Works on a key when the loop has come to rest, if [`ProcessContext::await_rest`] was called
+    /// for it. What is emitted may leave the loop; what would go round is dropped.
+    fn on_rest(&mut self, _cx: &mut ProcessContext<'_, '_, K, Self::Out>) {}
 }
 
 /// The timers of a process function on one worker.
@@ -158,5 +166,13 @@ where
 
     fn on_timer(&mut self, time: i64, cx: &mut ProcessContext<'_, '_, K, P::Out>) {
         self.0.on_timer(time, cx);
+    }
+
+    fn on_superstep_end(&mut self, cx: &mut ProcessContext<'_, '_, K, P::Out>) {
+        self.0.on_superstep_end(cx);
+    }
+
+    fn on_rest(&mut self, cx: &mut ProcessContext<'_, '_, K, P::Out>) {
+        self.0.on_rest(cx);
     }
 }

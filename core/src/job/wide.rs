@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::Job;
+use super::{EDGE, Job};
 use crate::across::{Across, Totals};
 use crate::credit::Edge;
 use crate::error::{Error, Result};
@@ -40,8 +40,8 @@ impl Job {
     /// Returns the edge with this number, the same on all workers.
     pub(crate) fn edge(&self, place: usize, workers: usize) -> Arc<Edge> {
         let Self { config, across, .. } = self;
-        let edge = self.shared("edge", place, || {
-            let edge = Edge::new(workers, config.credit_bytes);
+        let edge = self.shared(EDGE, place, || {
+            let edge = Edge::new(workers, config.credit_bytes).at(place);
             Ok(match across {
                 Some(across) => edge.across(&across.credits, config.credit_bytes_across),
                 None => edge,

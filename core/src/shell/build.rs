@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::{ParallelizationContract, Pipeline};
@@ -12,13 +13,15 @@ use timely::progress::operate::FrontierInterest;
 
 use super::install::{Start, install, wakers};
 use super::output::in_pieces;
+use super::phases::Phases;
 use super::{AnyLogic, Input, Logic, Output, Queue, Shell};
 use crate::credit::{Edge, Gate};
 use crate::dataflow::Dataflow;
 use crate::error::Result;
 use crate::exchange::{Route, Straight, flat_bytes};
 use crate::key::stable_hash;
-use crate::metrics::Role;
+use crate::metrics::{OperatorMetrics, Role};
+use crate::plan::{Outlet, PlannedInput, Way};
 use crate::record::{Batch, Data, ExchangeData, batch_bytes};
 use crate::side::{OutputTag, Sides};
 use crate::time::Time;
@@ -28,15 +31,17 @@ use crate::worker::Running;
 /// A stateless step: turns a batch into another, and leaves the first empty.
 pub type Stage<A, B> = Box<dyn FnMut(&mut Batch<A>, &mut Batch<B>)>;
 
-/// A stream that stands in the dataflow, and the gates of whoever emits into it.
+/// A stream that stands in the dataflow, with the outputs that it comes from and their gates.
 pub struct Built<'scope, T: Data> {
     stream: Stream<'scope, Time, Batch<T>>,
     gates: Vec<Gate>,
+    outlets: Vec<Outlet>,
 }
 
 impl<T: Data> Clone for Built<'_, T> {
     fn clone(&self) -> Self {
-        Built { stream: self.stream.clone(), gates: self.gates.clone() }
+        let (gates, outlets) = (self.gates.clone(), self.outlets.clone());
+        Built { stream: self.stream.clone(), gates, outlets }
     }
 }
 
@@ -47,8 +52,21 @@ impl<T: Data> std::fmt::Debug for Built<'_, T> {
 }
 
 impl<'scope, T: Data> Built<'scope, T> {
-    pub(crate) fn new(stream: Stream<'scope, Time, Batch<T>>, gate: Gate) -> Self {
-        Built { stream, gates: vec![gate] }
+    /// Returns the stream of an output.
+    ///
+    /// - `operator`: the place in the plan of whoever emits into it.
+    pub(crate) fn new(
+        stream: Stream<'scope, Time, Batch<T>>,
+        gate: Gate,
+        operator: usize,
+        tag: Option<String>,
+    ) -> Self {
+        Built { stream, gates: vec![gate], outlets: vec![Outlet { operator, tag }] }
+    }
+
+    /// Returns a stream between operators that are not in the plan.
+    pub(crate) fn unplanned(stream: Stream<'scope, Time, Batch<T>>) -> Self {
+        Built { stream, gates: Vec::new(), outlets: Vec::new() }
     }
 
     /// Returns the timely stream.
@@ -64,8 +82,9 @@ impl<'scope, T: Data> Built<'scope, T> {
     /// Merges streams into one.
     pub fn union(dataflow: &Dataflow<'scope>, streams: Vec<Self>) -> Self {
         let gates = streams.iter().flat_map(|built| built.gates.clone()).collect();
+        let outlets = streams.iter().flat_map(|built| built.outlets.clone()).collect();
         let stream = dataflow.scope().concatenate(streams.into_iter().map(|built| built.stream));
-        Built { stream, gates }
+        Built { stream, gates, outlets }
     }
 }
 
@@ -77,18 +96,38 @@ pub type Drain<T> = Box<dyn FnMut(Take<'_, T>)>;
 
 /// A stream with the stateless steps that follow it, not yet an operator.
 pub trait Flow<'scope, T> {
-    /// Connects the stream to an operator.
-    fn connect(self: Box<Self>, builder: &mut OperatorBuilder<'scope, Time>) -> Drain<T>;
+    /// Connects the stream to an operator, which counts the records that come in.
+    fn connect(
+        self: Box<Self>,
+        builder: &mut OperatorBuilder<'scope, Time>,
+        metrics: &Arc<OperatorMetrics>,
+    ) -> Drain<T>;
     /// Returns the gates of whoever emits into the stream.
     fn gates(&self) -> Vec<Gate>;
+    /// Returns the outputs that the stream comes from.
+    fn outlets(&self) -> &[Outlet];
 }
 
 impl<'scope, T: Data> Flow<'scope, T> for Built<'scope, T> {
-    fn connect(self: Box<Self>, builder: &mut OperatorBuilder<'scope, Time>) -> Drain<T> {
+    fn connect(
+        self: Box<Self>,
+        builder: &mut OperatorBuilder<'scope, Time>,
+        metrics: &Arc<OperatorMetrics>,
+    ) -> Drain<T> {
         let input = builder.shape().inputs();
         let mut pulled = builder.new_input(self.stream, Pipeline);
         builder.set_notify_for(input, FrontierInterest::Never);
-        Box::new(move |take| pulled.for_each(|capability, batch| take(&capability, batch)))
+        let metrics = Arc::clone(metrics);
+        Box::new(move |take| {
+            pulled.for_each(|capability, batch| {
+                metrics.records_in.add(batch.len() as u64);
+                take(&capability, batch);
+            });
+        })
+    }
+
+    fn outlets(&self) -> &[Outlet] {
+        &self.outlets
     }
 
     fn gates(&self) -> Vec<Gate> {
@@ -111,8 +150,12 @@ impl<A, B> std::fmt::Debug for StagedFlow<'_, A, B> {
 }
 
 impl<'scope, A: Data, B: Data> Flow<'scope, B> for StagedFlow<'scope, A, B> {
-    fn connect(self: Box<Self>, builder: &mut OperatorBuilder<'scope, Time>) -> Drain<B> {
-        let mut drain = self.flow.connect(builder);
+    fn connect(
+        self: Box<Self>,
+        builder: &mut OperatorBuilder<'scope, Time>,
+        metrics: &Arc<OperatorMetrics>,
+    ) -> Drain<B> {
+        let mut drain = self.flow.connect(builder, metrics);
         let mut stage = self.stage;
         let mut made = Vec::new();
         Box::new(move |take| {
@@ -127,32 +170,54 @@ impl<'scope, A: Data, B: Data> Flow<'scope, B> for StagedFlow<'scope, A, B> {
     fn gates(&self) -> Vec<Gate> {
         self.flow.gates()
     }
+
+    fn outlets(&self) -> &[Outlet] {
+        self.flow.outlets()
+    }
 }
 
 /// Makes one operator of a flow. It holds no capability and forwards stamps.
+///
+/// - `uid`: that of the first of the steps, which is in the plan.
+/// - `name`: the names of all of them.
 pub fn forward<'scope, T: Data>(
     dataflow: &Dataflow<'scope>,
+    uid: &str,
     name: &str,
     flow: Box<dyn Flow<'scope, T> + 'scope>,
 ) -> Built<'scope, T> {
+    let job = dataflow.job();
+    let (role, first) = (Role::Stateless, job.first_epoch());
+    let metrics = job.metrics().register(uid, name, dataflow.worker(), role, first);
+    let place = dataflow.place(uid).unwrap_or_default();
+    dataflow.connect(place, inputs(flow.outlets(), Way::Forward, None));
     let mut builder = OperatorBuilder::new(name.to_owned(), dataflow.scope());
     let gates = flow.gates();
-    let mut drain = flow.connect(&mut builder);
+    let mut drain = flow.connect(&mut builder, &metrics);
     let (mut output, stream) = builder.new_output::<Batch<T>>();
     let running = Running::new(name);
     let most = dataflow.batch_records::<T>();
     let start: Start = Box::new(move |_capabilities| {
         Box::new(move |_frontiers| {
+            metrics.activity.begin(Instant::now());
             let _running = running.enter();
             let mut session = output.activate();
             drain(&mut |capability, batch| {
+                metrics.records_out.add(batch.len() as u64);
                 in_pieces(batch, most, |piece| session.give(capability, piece));
             });
+            metrics.activity.end(Instant::now(), None);
             false
         })
     });
     install(builder, start);
-    Built { stream, gates }
+    Built { stream, gates, outlets: vec![Outlet { operator: place, tag: None }] }
+}
+
+/// The streams of some outputs into the first input of an operator.
+fn inputs(outlets: &[Outlet], way: Way, edge: Option<usize>) -> Vec<PlannedInput> {
+    let input = |from: &Outlet| PlannedInput { from: from.clone(), input: 0, way, edge };
+    outlets.iter().map(input).collect()
 }
 
 /// What timely may conclude from a stamp at an input about stamps at an output: that none is less,
@@ -167,6 +232,7 @@ type Connect<'scope, T> =
 /// A stream on its way into an operator, with the way it takes.
 pub struct Inlet<'scope, T: Data> {
     connect: Connect<'scope, T>,
+    planned: Vec<PlannedInput>,
 }
 
 impl<T: Data> std::fmt::Debug for Inlet<'_, T> {
@@ -176,17 +242,34 @@ impl<T: Data> std::fmt::Debug for Inlet<'_, T> {
 }
 
 impl<'scope, T: Data> Inlet<'scope, T> {
+    /// Connects the stream to an operator.
+    ///
+    /// - `follows_input`: whether the operator's promise follows this input's.
+    pub(crate) fn connect(
+        self,
+        builder: &mut OperatorBuilder<'scope, Time>,
+        follows_input: bool,
+    ) -> Input<T> {
+        (self.connect)(builder, follows_input)
+    }
+
+    /// Writes down that the stream flows into the operator at this place of the plan.
+    pub(crate) fn plan(&mut self, dataflow: &Dataflow<'scope>, place: usize) {
+        dataflow.connect(place, std::mem::take(&mut self.planned));
+    }
+
     /// Lets records stay on their worker.
     #[must_use]
     pub fn straight(dataflow: &Dataflow<'scope>, input: Built<'scope, T>) -> Self {
         let edge = dataflow.next_edge();
         let sender = Rc::default();
         let pact = Straight { edge: Arc::clone(&edge), sender: Rc::clone(&sender) };
-        Inlet::over(input, pact, edge, sender, flat_bytes)
+        Inlet::over(input, Way::Forward, pact, edge, sender, flat_bytes)
     }
 
     fn over<P>(
         input: Built<'scope, T>,
+        way: Way,
         pact: P,
         edge: Arc<Edge>,
         sender: crate::exchange::Sender,
@@ -196,6 +279,7 @@ impl<'scope, T: Data> Inlet<'scope, T> {
         P: ParallelizationContract<Time, Batch<T>> + 'scope,
     {
         input.attach(&edge);
+        let planned = inputs(&input.outlets, way, Some(edge.place()));
         let connect: Connect<'scope, T> = Box::new(move |builder, promises| {
             let outputs = builder.shape().outputs();
             let summary = || summary(promises);
@@ -211,7 +295,7 @@ impl<'scope, T: Data> Inlet<'scope, T> {
                 measure,
             }
         });
-        Inlet { connect }
+        Inlet { connect, planned }
     }
 }
 
@@ -227,7 +311,7 @@ impl<'scope, T: ExchangeData> Inlet<'scope, T> {
         let batch_records = dataflow.batch_records::<T>();
         let pact =
             Route { route, edge: Arc::clone(&edge), sender: Rc::clone(&sender), batch_records };
-        Inlet::over(input, pact, edge, sender, batch_bytes)
+        Inlet::over(input, Way::Custom, pact, edge, sender, batch_bytes)
     }
 
     /// Sends every record to the worker that owns the key group of its key.
@@ -238,7 +322,9 @@ impl<'scope, T: ExchangeData> Inlet<'scope, T> {
     ) -> Self {
         let groups = dataflow.job().key_groups();
         let by_key = move |value: &T| groups.owner(groups.of_hash(stable_hash(&key(value))));
-        Inlet::route(dataflow, input, by_key)
+        let mut inlet = Inlet::route(dataflow, input, by_key);
+        inlet.planned.iter_mut().for_each(|planned| planned.way = Way::Hash);
+        inlet
     }
 }
 
@@ -246,6 +332,7 @@ type Attach<'scope> = Box<
     dyn FnOnce(
             &Dataflow<'scope>,
             &mut OperatorBuilder<'scope, Time>,
+            usize,
         ) -> Box<dyn FnOnce(Capability<Time>, &mut Sides)>
         + 'scope,
 >;
@@ -264,10 +351,11 @@ impl std::fmt::Debug for SideRequest<'_> {
 impl<'scope> SideRequest<'scope> {
     /// Returns a request for the side output with this tag; `built` is given its stream.
     pub fn new<T: Data>(tag: OutputTag<T>, built: impl FnOnce(Built<'scope, T>) + 'scope) -> Self {
-        let attach: Attach<'scope> = Box::new(move |dataflow, builder| {
+        let attach: Attach<'scope> = Box::new(move |dataflow, builder, operator| {
             let (output, stream) = builder.new_output::<Batch<T>>();
             let gate = Gate::default();
-            built(Built::new(stream, gate.clone()));
+            let name = Some(tag.name().to_owned());
+            built(Built::new(stream, gate.clone(), operator, name));
             let batch_records = dataflow.batch_records::<T>();
             Box::new(move |capability, sides| {
                 let output = Output::new(output, Some(capability), gate);
@@ -312,19 +400,32 @@ impl<'scope, A: Data, B: Data> ShellBuilder<'scope, A, B> {
     where
         L: Logic<Left = A, Right = B>,
     {
-        dataflow.add(&self.uid, &self.name)?;
+        let place = dataflow.add(&self.uid, &self.name)?;
         let running = Running::new(&self.name);
         let logic = {
             let _running = running.enter();
             Box::new(logic()?)
         };
-        Ok(self.put(dataflow, logic, running))
+        Ok(self.put(dataflow, place, logic, running))
+    }
+
+    /// Writes down what flows into the operator.
+    fn plan(&mut self, dataflow: &Dataflow<'scope>, place: usize) {
+        self.left.plan(dataflow, place);
+        if let Some(right) = &mut self.right {
+            right.planned.iter_mut().for_each(|planned| planned.input = 1);
+            right.plan(dataflow, place);
+        }
+        if !self.follows_input {
+            dataflow.makes_watermarks(place);
+        }
     }
 
     /// Puts an operator with this logic into the dataflow.
     fn put<O: Data>(
-        self,
+        mut self,
         dataflow: &Dataflow<'scope>,
+        place: usize,
         logic: AnyLogic<A, B, O>,
         running: Running,
     ) -> Built<'scope, O> {
@@ -332,21 +433,26 @@ impl<'scope, A: Data, B: Data> ShellBuilder<'scope, A, B> {
         let worker = dataflow.worker();
         let first = job.first_epoch();
         let metrics = job.metrics().register(&self.uid, &self.name, worker, self.role, first);
+        self.plan(dataflow, place);
         let mut builder = OperatorBuilder::new(self.name.clone(), dataflow.scope());
-        let left = (self.left.connect)(&mut builder, self.follows_input);
-        let right = self.right.map(|r| (r.connect)(&mut builder, self.follows_input));
+        let left = self.left.connect(&mut builder, self.follows_input);
+        let right = self.right.map(|right| right.connect(&mut builder, self.follows_input));
         let inputs = builder.shape().inputs();
         let summary = || summary(self.follows_input);
         let connection: Vec<_> = (0..inputs).map(|input| (input, summary())).collect();
         let (output, stream) = builder.new_output_connection::<Batch<O>, _>(connection);
-        let attached: Vec<_> =
-            self.sides.into_iter().map(|side| (side.attach)(dataflow, &mut builder)).collect();
+        let attached: Vec<_> = self
+            .sides
+            .into_iter()
+            .map(|side| (side.attach)(dataflow, &mut builder, place))
+            .collect();
         let gate = Gate::default();
-        let built = Built::new(stream, gate.clone());
+        let built = Built::new(stream, gate.clone(), place, None);
         let info = builder.operator_info();
         let (activator, waiter) = wakers(dataflow, &info);
         let batch_records = dataflow.batch_records::<O>();
-        let batch_mode = job.batch_mode();
+        let phases = Phases::new(dataflow, &activator);
+        let batch_mode = job.batch_mode() && !phases.is_inside();
         let floor = to_stamp(logic.floor());
         let start: Start = Box::new(move |mut capabilities| {
             let mut sides = Sides::default();
@@ -367,7 +473,7 @@ impl<'scope, A: Data, B: Data> ShellBuilder<'scope, A, B> {
                 queue: Queue::default(),
                 buffer: Vec::new(),
                 batch_records,
-                epoch: first,
+                epoch: phases.first(),
                 watermark: floor,
                 floor,
                 firing: false,
@@ -380,7 +486,9 @@ impl<'scope, A: Data, B: Data> ShellBuilder<'scope, A, B> {
                 metrics,
                 activator,
                 waiter,
+                held_by: None,
                 wake_ms: None,
+                phases,
             };
             shell.begin();
             Box::new(move |frontiers| shell.activate(frontiers))

@@ -27,6 +27,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use crate::metrics::SplitStatus;
 use crate::watermark::to_stamp;
 
 /// What one worker says of its splits of a source, with its stamp.
@@ -186,6 +187,16 @@ impl SplitWatermarks {
         let (_, activity) = &mut self.splits[split];
         if *activity != Activity::Finished {
             *activity = to;
+        }
+    }
+
+    /// Returns whether records of a split may come.
+    #[must_use]
+    pub fn progress(&self, split: usize) -> SplitStatus {
+        match self.splits[split].1 {
+            Activity::Active => SplitStatus::Active,
+            Activity::Idle => SplitStatus::Idle,
+            Activity::Finished => SplitStatus::Finished,
         }
     }
 

@@ -45,6 +45,19 @@ pub trait Logic: 'static {
     /// past that.
     fn fire_processing(&mut self, _over_ms: i64, _cx: &mut Context<'_, Self::Out>) {}
 
+    /// Called in a loop at the end of each superstep, after its last record and timer; returns
+    /// whether it is done. It may stop when [`Context::should_yield`] says so; it is called again.
+    fn end_superstep(&mut self, _cx: &mut Context<'_, Self::Out>) -> bool {
+        true
+    }
+
+    /// Called in a loop whenever it has come to rest: all that has entered is worked off, and nothing
+    /// goes round. What is emitted may leave; what would go round is dropped. Returns whether it is
+    /// done, as `end_superstep` does.
+    fn at_rest(&mut self, _cx: &mut Context<'_, Self::Out>) -> bool {
+        true
+    }
+
     /// Returns the time of the first event-time timer, for I3.
     fn first_timer(&self) -> Option<i64> {
         None

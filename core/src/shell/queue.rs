@@ -60,6 +60,16 @@ impl<A, B> Queue<A, B> {
         self.ready.is_empty()
     }
 
+    /// Returns how many batches there are, those of later epochs included.
+    pub(crate) fn len(&self) -> usize {
+        self.ready.len() + self.later.len()
+    }
+
+    /// Returns whether batches of later epochs wait for the cut.
+    pub(crate) fn has_later(&self) -> bool {
+        !self.later.is_empty()
+    }
+
     /// Takes the batch that is next.
     pub(crate) fn pop(&mut self) -> Option<Delivered<A, B>> {
         self.ready.pop_front()

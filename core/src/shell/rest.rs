@@ -6,6 +6,7 @@
 //! | no credit | by the receiver that gives half of it back |
 //! | a processing-time timer | when that is over; under seeded turns always, as their clock jumps |
 //! | work that a freeze has left | within a ms |
+//! | to wait for the next phase of its loop | by the clock of the loop |
 //! | nothing to do | by timely, when a batch or a frontier comes |
 
 use std::time::Duration;
@@ -26,6 +27,8 @@ pub(crate) enum Outcome {
     More,
     /// There is no credit.
     Blocked,
+    /// The phase of the loop has not begun yet.
+    Resting,
 }
 
 impl<A: Data, B: Data, O: Data> Shell<A, B, O> {
@@ -35,12 +38,18 @@ impl<A: Data, B: Data, O: Data> Shell<A, B, O> {
             Outcome::More => self.activator.activate(),
             Outcome::Blocked => {
                 self.metrics.blocked.add(1);
+                let blocker = self.gates().find_map(|gate| gate.blocker(self.worker, self.epoch));
+                self.held_by = blocker;
                 if !self.gates().any(|gate| gate.wait(self.worker, self.epoch, &self.waiter)) {
                     self.activator.activate();
                 }
             }
-            Outcome::Idle if self.folding => self.activator.activate_after(FOLD_EVERY),
+            Outcome::Idle | Outcome::Resting if self.folding => {
+                self.activator.activate_after(FOLD_EVERY)
+            }
             Outcome::Idle => {}
+            // Its timers wait, too: the clock of the loop wakes it.
+            Outcome::Resting => return,
         }
         let due = self.logic.first_processing_timer().map(|due| due.saturating_add(1));
         if due.is_some() && self.job.config().turns.is_some() {

@@ -25,6 +25,7 @@
 mod build;
 mod cut;
 mod splits;
+mod progress;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -79,6 +80,8 @@ struct ActiveSplit<T> {
     /// When it may be polled again, by [`SourceShell::time`].
     due: Option<Duration>,
     finished: bool,
+    /// The records that were read.
+    records: u64,
 }
 
 /// What an activation came to.
@@ -110,6 +113,8 @@ struct SourceShell<T: Data> {
     /// The step of the grid that the watermark was last moved in.
     step: i64,
     grid_ms: i64,
+    /// When the places of the splits were last published, in ms since 1970.
+    positions_ms: i64,
     running: Running,
     job: Arc<Job>,
     worker: usize,
@@ -123,15 +128,26 @@ impl<T: Data> SourceShell<T> {
         if self.output.capability.is_none() || self.job.must_stop() {
             return false;
         }
+        let began = Instant::now();
+        self.metrics.activity.begin(began);
         let _running = self.running.enter();
-        let outcome = match self.follow_trigger().and_then(|()| self.emit()) {
-            Ok(outcome) => outcome,
+        let (alive, outcome) = match self.follow_trigger().and_then(|()| self.emit(began)) {
+            Ok(outcome) => (self.settle(outcome), outcome),
             Err(error) => {
                 let operator = self.metrics.name.clone();
                 self.job.fail(Error::Operator { operator, source: Box::new(error) });
                 return false;
             }
         };
+        let blocked = alive && outcome == Outcome::Blocked;
+        let gate = blocked.then_some(&self.output.gate);
+        let held_by = gate.and_then(|gate| gate.blocker(self.worker, self.epoch));
+        self.metrics.activity.end(Instant::now(), held_by);
+        alive
+    }
+
+    /// Moves the watermark, and ends or arranges for the next activation.
+    fn settle(&mut self, outcome: Outcome) -> bool {
         self.output.done();
         let finished = self.has_ended();
         self.tick(outcome == Outcome::Blocked, finished);
@@ -152,9 +168,9 @@ impl<T: Data> SourceShell<T> {
     }
 
     /// Reads the splits in turn, within the budget and the credit.
-    fn emit(&mut self) -> Result<Outcome> {
+    fn emit(&mut self, start: Instant) -> Result<Outcome> {
         let budget = self.job.config().budget;
-        let (start, began) = (Instant::now(), self.time());
+        let began = self.time();
         let free_running = self.job.config().turns.is_none();
         let most = budget.source_bytes as usize / std::mem::size_of::<crate::Record<T>>().max(1);
         let mut left = most.max(1);
@@ -229,6 +245,7 @@ impl<T: Data> SourceShell<T> {
             return Ok(0);
         }
         self.metrics.records_in.add(read as u64);
+        split.records += read as u64;
         if let Some(rate) = &mut self.rate {
             rate.take(read);
         }
@@ -262,12 +279,14 @@ impl<T: Data> SourceShell<T> {
         }
         self.step = step;
         let status = if finished { Status::Finished } else { self.status(now_ms, blocked) };
+        self.publish_progress(now_ms);
         let may = self.gossip.tell(self.worker, status);
         if (self.batch_mode && !finished) || may <= self.stamp {
             return;
         }
         self.stamp = may;
         self.metrics.set_watermark(of_stamp(may));
+        self.metrics.set_output_watermark(of_stamp(may));
         self.output.downgrade(Time::new(self.epoch, may));
     }
 

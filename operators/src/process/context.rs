@@ -16,6 +16,7 @@ use highwater_state::value::Value;
 use highwater_state::{Hashed, StateValue};
 
 use super::ProcessTimers;
+use crate::connect::Awaiting;
 use crate::keyed_state::{
     AggregatingState, Current, ListState, MapState, ReducingState, States, ValueState,
 };
@@ -29,6 +30,7 @@ pub struct ProcessContext<'a, 'b, K: Key, O: Data> {
     pub(crate) now: Now,
     pub(crate) states: &'a mut States<K>,
     pub(crate) timers: &'a mut ProcessTimers<K>,
+    pub(crate) awaiting: &'a mut Awaiting<K>,
 }
 
 impl<K: Key, O: Data> ProcessContext<'_, '_, K, O> {
@@ -54,6 +56,27 @@ impl<K: Key, O: Data> ProcessContext<'_, '_, K, O> {
     #[must_use]
     pub fn processing_time(&self) -> i64 {
         self.cx.processing_time()
+    }
+
+    /// Returns the superstep of the loop that the operator stands in: 0 for what enters and for
+    /// timers, and how often it has gone round for what came back. `None` outside of loops.
+    #[must_use]
+    pub fn superstep(&self) -> Option<u64> {
+        self.cx.superstep()
+    }
+
+    /// Asks for the key to be worked on once more at the end of the superstep, at the same event
+    /// time; when that is being done, at the end of the next one. Never comes outside of loops.
+    pub fn await_superstep_end(&mut self) {
+        let latest = self.awaiting.end.entry(self.key.key.clone()).or_insert(self.event_time);
+        *latest = self.event_time.max(*latest);
+    }
+
+    /// Asks for the key to be worked on when the loop has come to rest, at the same event time.
+    /// Never comes outside of loops.
+    pub fn await_rest(&mut self) {
+        let latest = self.awaiting.rest.entry(self.key.key.clone()).or_insert(self.event_time);
+        *latest = self.event_time.max(*latest);
     }
 
     /// Emits a value at the event time of the record or timer.

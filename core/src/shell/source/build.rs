@@ -68,6 +68,7 @@ impl<T: Data> SourceBuilder<T> {
             last_ms: now_ms,
             due: None,
             finished: false,
+            records: 0,
         });
         let mut splits: Vec<_> = splits.collect();
         let mut watermarks = SplitWatermarks::new(splits.len());
@@ -81,7 +82,7 @@ impl<T: Data> SourceBuilder<T> {
         let mut builder = OperatorBuilder::new(self.name.clone(), dataflow.scope());
         let (output, stream) = builder.new_output::<Batch<T>>();
         let gate = Gate::default();
-        let built = Built::new(stream, gate.clone());
+        let built = Built::new(stream, gate.clone(), place, None);
         let (activator, waiter) = wakers(dataflow, &builder.operator_info());
         activator.activate();
         let strategy = self.strategy.take();
@@ -92,13 +93,18 @@ impl<T: Data> SourceBuilder<T> {
         let first = job.first_epoch();
         let metrics = job.metrics().register(&self.uid, &self.name, worker, Role::Source, first);
         job.register_source(waiter.activator.clone());
+        let idleness_ms = idleness.map(|d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX));
+        let makes_watermarks = strategy.is_some();
+        if makes_watermarks {
+            dataflow.makes_watermarks(place);
+        }
         let mut shell = SourceShell {
             watermarks,
             splits,
             start: Instant::now(),
             turn: 0,
             assign: strategy.and_then(|strategy| strategy.assign),
-            idleness_ms: idleness.map(|d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX)),
+            idleness_ms,
             batch_mode: self.batch_mode,
             gossip,
             output: Output::new(output, None, gate),
@@ -109,6 +115,7 @@ impl<T: Data> SourceBuilder<T> {
             states: self.states,
             rate,
             step: now_ms.div_euclid(grid_ms),
+            positions_ms: now_ms,
             grid_ms,
             running,
             job,
@@ -117,6 +124,7 @@ impl<T: Data> SourceBuilder<T> {
             activator,
             waiter,
         };
+        shell.publish(makes_watermarks).map_err(named)?;
         let start: Start = Box::new(move |mut capabilities| {
             shell.output.capability = capabilities.pop();
             shell.output.downgrade(Time::new(shell.epoch, shell.stamp));

@@ -27,6 +27,8 @@ impl<T: Data> SourceShell<T> {
         }
         while self.epoch < epoch {
             self.cut()?;
+            let triggered = self.job.metrics().trigger_of(self.epoch);
+            self.metrics.alignment.cuts(self.epoch, triggered, false);
             self.epoch = self.epoch.next();
             self.metrics.set_epoch(Some(self.epoch));
             self.output.downgrade(Time::new(self.epoch, self.stamp));
