@@ -150,10 +150,37 @@ fn an_error_of_one_process_is_the_sentence_of_all_and_nothing_becomes_visible() 
     let ended = ends(job.start(3, 1, &[]));
     for output in &ended {
         assert_eq!(output.status.code(), Some(1), "{}", said(output));
-        assert!(said(output).contains("operator \"fault\" panicked"), "{}", said(output));
+        assert!(said(output).contains("operator \"source -> fault\" panicked"), "{}", said(output));
         assert!(said(output).contains("told to panic"), "{}", said(output));
     }
     assert_eq!(lines(&job.out(), "part"), Vec::<String>::new());
+}
+
+/// The memory of a process, in bytes.
+fn resident(child: &Child) -> u64 {
+    let statm = std::fs::read_to_string(format!("/proc/{}/statm", child.id()));
+    let statm = statm.expect("a process that lives");
+    let pages = statm.split_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok());
+    pages.expect("a number of pages") * 4096
+}
+
+#[test]
+fn a_process_that_hangs_is_not_sent_more_than_it_has_credit_for() {
+    let job = Together::new("faulty", "--numbers 4000000000 --hang-at 100");
+    let mut children = job.start(2, 1, &[]);
+    std::thread::sleep(Duration::from_millis(2500));
+    let before: Vec<u64> = children.iter().map(resident).collect();
+    std::thread::sleep(Duration::from_millis(2500));
+    let after: Vec<u64> = children.iter().map(resident).collect();
+    for child in &mut children {
+        assert!(child.try_wait().expect("a child").is_none(), "a worker that hangs is no loss");
+        kill(child);
+    }
+    ends(children);
+    for (before, after) in before.iter().zip(&after) {
+        let grown = after.saturating_sub(*before);
+        assert!(grown < 12 << 20 && *after < 400 << 20, "{before} bytes, then {after}");
+    }
 }
 
 /// Starts two processes, the second as the caller says; returns what both said.
@@ -198,7 +225,7 @@ fn whoever_does_not_belong_is_refused_at_once_with_a_reason_on_both_sides() {
 
 #[test]
 fn processes_with_another_plan_do_not_begin() {
-    let (job, other) = ("q0 --events 1000", "q1 --events 1000");
+    let (job, other) = ("q0 --events 1000", "q5 --events 1000");
     let (job, other) = (Together::new("nexmark", job), Together::new("nexmark", other));
     job.meet(2);
     for file in ["hosts", "secret"] {

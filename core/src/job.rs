@@ -292,11 +292,14 @@ impl Job {
     /// Ends the job with an error; the first one counts.
     pub fn fail(&self, error: Error) {
         tracing::debug!(error = %error, "the job fails");
-        if let Some(across) = &self.across {
-            across.fail(&error);
-        }
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = failure.get_or_insert(error);
         self.failed.store(true, Ordering::SeqCst);
+        if let Some(across) = &self.across {
+            // What waits for other processes now fails in turn, with an error that must not count.
+            across.fail(first);
+        }
+        drop(failure);
         self.stop_workers();
     }
 
