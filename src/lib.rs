@@ -39,6 +39,7 @@ mod together;
 mod attendant;
 pub mod control;
 mod report;
+pub mod observe;
 
 pub mod prelude;
 

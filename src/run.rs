@@ -17,6 +17,7 @@ use highwater_operators::environment::{Env, Summary};
 
 use crate::attendant::{Attended, attend};
 use crate::control::{Desk, Server, default_path};
+use crate::observe::Observer;
 use crate::options::Config;
 use crate::report::Report;
 use crate::supervisor::{Attempt, Open};
@@ -32,7 +33,7 @@ pub(crate) struct Ended {
 /// Runs a job.
 ///
 /// - `attempt`: the connection with the supervisor, if there is one.
-pub(crate) fn run<F>(config: Config, attempt: Option<&Attempt>, program: F) -> Ended
+pub(crate) fn run<F>(config: Config, attempt: Option<&'static Attempt>, program: F) -> Ended
 where
     F: for<'scope> Fn(&Env<'scope>) -> Result<()> + Send + Sync + 'static,
 {
@@ -118,14 +119,17 @@ impl Prepared {
         Ok(Prepared { job, checkpoints, progress, metrics, control: socket, attended })
     }
 
-    fn run<F>(self, attempt: Option<&Attempt>, program: F) -> Result<Summary>
+    fn run<F>(self, attempt: Option<&'static Attempt>, program: F) -> Result<Summary>
     where
         F: for<'scope> Fn(&Env<'scope>) -> Result<()> + Send + Sync + 'static,
     {
         let Prepared { job, checkpoints, progress, metrics, control, attended } = self;
-        let report = Report::start(&job, progress, metrics)?;
+        let observer = Arc::new(Observer::new(&job));
+        let report = Report::start(&job, &observer, progress, metrics, attempt)?;
         let beside = match checkpoints.map(|opened| opened.start(&job)) {
-            Some(running) => Some(Beside::start(&job, running, control, attended, attempt)?),
+            Some(running) => {
+                Some(Beside::start(&job, &observer, running, control, attended, attempt)?)
+            }
             None => None,
         };
         let ended = highwater_operators::environment::run(&job, program);
@@ -149,6 +153,7 @@ struct Beside<'a> {
 impl<'a> Beside<'a> {
     fn start(
         job: &Arc<Job>,
+        observer: &Arc<Observer>,
         checkpoints: Running,
         socket: Option<Socket>,
         attended: bool,
@@ -159,7 +164,8 @@ impl<'a> Beside<'a> {
             return Ok(Beside { checkpoints, questions: None, signals: None, server: None });
         };
         let failures = attempt.map(Attempt::failures).unwrap_or_default();
-        let desk = Arc::new(Desk::new(job, requests, failures));
+        observer.take_checkpoints(requests.clone());
+        let desk = Arc::new(Desk::new(job, observer, requests, failures));
         let server = match socket {
             Some(Socket { path, needed }) => match Server::listen(&path, &desk) {
                 Ok(server) => Some(server),

@@ -8,6 +8,7 @@ use highwater_core::error::{Error, Result};
 
 use super::NAME;
 use super::protocol::{How, JobStatus, Request, Response};
+use crate::observe::{Blame, JobView};
 
 /// A connection with a running job.
 #[derive(Debug)]
@@ -61,6 +62,30 @@ impl Client {
     pub fn status(&mut self) -> Result<JobStatus> {
         match self.ask(&Request::Status)? {
             Response::Status(status) => Ok(*status),
+            other => Err(self.unexpected(other)),
+        }
+    }
+
+    /// Asks what the operators of the job do.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn view(&mut self) -> Result<JobView> {
+        match self.ask(&Request::View)? {
+            Response::View(view) => Ok(*view),
+            other => Err(self.unexpected(other)),
+        }
+    }
+
+    /// Asks what holds back the watermark of an operator, and the barrier of a checkpoint under way.
+    ///
+    /// - `operator`: its uid or name; `None` for the job.
+    ///
+    /// # Errors
+    /// When there is no such operator, or the job has ended.
+    pub fn why(&mut self, operator: Option<&str>) -> Result<Vec<Blame>> {
+        match self.ask(&Request::Why { operator: operator.map(str::to_owned) })? {
+            Response::Why(blames) => Ok(blames),
             other => Err(self.unexpected(other)),
         }
     }

@@ -8,11 +8,13 @@ use highwater_core::job::Job;
 use highwater_core::metrics::Role;
 
 use super::protocol::{How, JobStatus, Request, Response};
+use crate::observe::{JobView, Observer};
 use crate::supervisor::Failure;
 
 /// Takes wishes for a running job.
 pub(crate) struct Desk {
     job: Arc<Job>,
+    observer: Arc<Observer>,
     requests: Requests,
     restarts: Vec<Failure>,
     /// Held while a savepoint is taken.
@@ -21,9 +23,14 @@ pub(crate) struct Desk {
 
 impl Desk {
     /// - `restarts`: the failures after which the job was started again.
-    pub(crate) fn new(job: &Arc<Job>, requests: Requests, restarts: &[Failure]) -> Self {
-        let restarts = restarts.to_vec();
-        Desk { job: Arc::clone(job), requests, restarts, turn: Mutex::new(()) }
+    pub(crate) fn new(
+        job: &Arc<Job>,
+        observer: &Arc<Observer>,
+        requests: Requests,
+        restarts: &[Failure],
+    ) -> Self {
+        let (job, observer) = (Arc::clone(job), Arc::clone(observer));
+        Desk { job, observer, requests, restarts: restarts.to_vec(), turn: Mutex::new(()) }
     }
 
     pub(crate) fn answer(&self, request: Request) -> Response {
@@ -32,6 +39,8 @@ impl Desk {
             Request::Stop { how: How::Suspend, url } => self.savepoint(url, Then::Suspend),
             Request::Stop { how: How::Drain, url } => self.savepoint(url, Then::Drain),
             Request::Status => self.status(),
+            Request::View => Response::View(Box::new(self.view())),
+            Request::Why { operator } => self.why(operator.as_deref()),
         }
     }
 
@@ -45,6 +54,24 @@ impl Desk {
     fn ask(&self, url: Option<String>, then: Then) -> Result<u64, String> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         self.requests.wait(url, then).map(|epoch| epoch.0)
+    }
+
+    /// What this process knows of the job.
+    fn view(&self) -> JobView {
+        JobView::of([(0, &self.observer.look())])
+    }
+
+    fn why(&self, operator: Option<&str>) -> Response {
+        let view = self.view();
+        match operator.filter(|operator| view.vertex(operator).is_none()) {
+            None => Response::Why(view.why(operator)),
+            Some(unknown) => {
+                let known: Vec<_> =
+                    view.vertices.iter().map(|vertex| vertex.uid.as_str()).collect();
+                let known = known.join(", ");
+                Response::Error(format!("the job has no operator {unknown:?}, it has {known}"))
+            }
+        }
     }
 
     fn status(&self) -> Response {

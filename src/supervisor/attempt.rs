@@ -28,6 +28,7 @@ use super::failure::Failure;
 use super::protocol::{Begin, MeshSpec, Order, Report, Reported, VARIABLE, receive, send};
 use crate::attendant;
 use crate::control::{Desk, Request, Response};
+use crate::observe::ProcessReport;
 
 /// The exit code of an attempt whose supervisor is gone.
 const ORPHANED: i32 = 1;
@@ -194,6 +195,14 @@ impl Attempt {
         // Without an answer the supervisor is gone, and this process is about to end.
         if verdicts.recv().unwrap_or(true) {
             std::process::exit(i32::from(code));
+        }
+    }
+
+    /// Tells how the job goes.
+    pub(crate) fn observed(&self, report: &ProcessReport) {
+        match serde_json::to_value(report) {
+            Ok(report) => self.tell(&Report::Observed(Box::new(report))),
+            Err(cause) => tracing::warn!(%cause, "how the job goes cannot be told"),
         }
     }
 

@@ -10,6 +10,7 @@ mod savepoint;
 mod state;
 mod status;
 mod stop;
+mod why;
 
 use std::process::ExitCode;
 
@@ -31,6 +32,8 @@ enum Command {
     Stop(stop::Args),
     /// Show how far a running job has come
     Status(status::Args),
+    /// Say what holds a running job back: a watermark, or the barrier of a checkpoint
+    Why(why::Args),
     /// Look into savepoints and checkpoints
     State(state::Args),
 }
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Command::Savepoint(args) => savepoint::run(&args),
         Command::Stop(args) => stop::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Why(args) => why::run(&args),
         Command::State(args) => state::run(&args),
     })
 }
