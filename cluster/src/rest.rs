@@ -11,7 +11,7 @@
 //!
 //! **Invariants**
 //! - *Closed*: a server that others than this machine can reach has a token ([`Access::new`]), and
-//!   nothing but `/health` is answered without it (`rest/token.rs`).
+//!   nothing but `/health` and the files of the page is answered without it (`rest/token.rs`).
 //! - *Bounded*: a body is read up to a length (`BODY_BYTES_MAX`, or what its path allows).
 //!
 //! **Sources**: Flink's REST API, <https://nightlies.apache.org/flink/flink-docs-stable/docs/ops/rest_api/>.
@@ -19,6 +19,11 @@
 mod answer;
 mod health;
 mod token;
+
+mod observed;
+mod vertices;
+mod metrics;
+mod page;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -61,7 +66,12 @@ fn described() -> (Router<Arc<Known>>, OpenApi) {
         .components(Some(components))
         .security(Some([SecurityRequirement::new("token", nobody)]))
         .build();
-    OpenApiRouter::with_openapi(document).merge(health::routes()).split_for_parts()
+    OpenApiRouter::with_openapi(document)
+        .merge(health::routes())
+        .merge(observed::routes())
+        .merge(vertices::routes())
+        .merge(metrics::routes())
+        .split_for_parts()
 }
 
 /// Returns the document that describes all paths.
@@ -79,6 +89,7 @@ pub fn router(known: Arc<Known>, access: Access) -> Router {
             "/openapi.json",
             axum::routing::get(async move || Json(Arc::unwrap_or_clone(document))),
         )
+        .merge(page::routes())
         .fallback(answer::no_path)
         .method_not_allowed_fallback(answer::no_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
