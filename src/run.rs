@@ -54,7 +54,7 @@ where
 /// Runs a job that is connected with its other processes.
 fn run_with<F>(
     mut config: Config,
-    attempt: Option<&Attempt>,
+    attempt: Option<&'static Attempt>,
     mesh: Option<&Arc<Mesh>>,
     program: F,
 ) -> Ended
