@@ -39,6 +39,8 @@ pub struct Config {
     pub restart: RestartStrategy,
     /// Where a job that takes checkpoints listens for requests, see [`control`](crate::control).
     pub control: Option<PathBuf>,
+    /// The address of the coordinator of a cluster that runs the program instead of this machine.
+    pub cluster: Option<String>,
     /// Whether a job that takes checkpoints ends with a last one when the process is sent SIGTERM,
     /// and listens beside its checkpoints when `control` says nothing.
     pub attended: bool,
@@ -113,6 +115,11 @@ pub struct JobOptions {
     /// The processes
     #[command(flatten)]
     pub processes: ProcessArgs,
+
+    /// Let a cluster run the program, and wait for its end: the address of its coordinator. The
+    /// variable HIGHWATER_TOKEN_FILE names a file with the token that lets us in
+    #[arg(long, value_name = "URL")]
+    pub cluster: Option<String>,
 
     /// The checkpoints
     #[command(flatten)]
@@ -191,6 +198,7 @@ impl JobOptions {
             checkpoints: self.checkpoints.options()?,
             restart: self.checkpoints.restart(),
             control: self.checkpoints.control()?,
+            cluster: self.cluster.clone(),
             attended: true,
         })
     }

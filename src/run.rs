@@ -99,7 +99,8 @@ struct Socket {
 }
 
 impl Prepared {
-    fn new(config: Config, attempt: Option<&Attempt>) -> Result<Self> {
+    fn new(mut config: Config, attempt: Option<&Attempt>) -> Result<Self> {
+        attempt.map(|attempt| attempt.describe(&mut config)).transpose()?;
         let Config { mut engine, progress, metrics, checkpoints, control, attended, .. } = config;
         let mut socket = control.map(|path| Socket { path, needed: true });
         let checkpoints = match checkpoints {

@@ -36,6 +36,7 @@ impl Desk {
     pub(crate) fn answer(&self, request: Request) -> Response {
         match request {
             Request::Savepoint { url } => self.savepoint(Some(url), Then::Continue),
+            Request::Checkpoint => self.savepoint(None, Then::Continue),
             Request::Stop { how: How::Suspend, url } => self.savepoint(url, Then::Suspend),
             Request::Stop { how: How::Drain, url } => self.savepoint(url, Then::Drain),
             Request::Status => self.status(),

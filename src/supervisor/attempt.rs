@@ -25,10 +25,13 @@ use highwater_core::error::{Error, ErrorKind, Result};
 use signal_hook::low_level;
 
 use super::failure::Failure;
-use super::protocol::{Begin, MeshSpec, Order, Report, Reported, VARIABLE, receive, send};
+use super::protocol::{
+    Begin, Described, MeshSpec, Order, Report, Reported, VARIABLE, receive, send,
+};
 use crate::attendant;
 use crate::control::{Desk, Request, Response};
 use crate::observe::ProcessReport;
+use crate::options::Config;
 
 /// The exit code of an attempt whose supervisor is gone.
 const ORPHANED: i32 = 1;
@@ -168,6 +171,16 @@ impl Attempt {
     /// Returns the last failures of the job, oldest first.
     pub(crate) fn failures(&self) -> &[Failure] {
         &self.begin.failures
+    }
+
+    /// Lets count what the supervisor says about the job, and tells it what the job is then.
+    ///
+    /// # Errors
+    /// When an option has then a value that is not allowed.
+    pub(crate) fn describe(&self, config: &mut Config) -> Result<()> {
+        self.begin.overrides.apply(config)?;
+        self.tell(&Report::Described(Box::new(Described::of(config))));
+        Ok(())
     }
 
     /// Lets a job go on from what attempts before this one have completed under this supervisor.

@@ -110,7 +110,7 @@ export async function savepoint(job) {
 export async function stop(job) {
   const said = await form(
     `Stop ${job.name}?`,
-    "The job ends with a last checkpoint, or with a savepoint if a folder is given, and can go on from there.",
+    "The job ends with a last checkpoint, or a savepoint in a folder, and can go on from there.",
     [
       { ...FOLDER, label: "Folder for a savepoint (optional)" },
       {

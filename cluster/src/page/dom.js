@@ -81,9 +81,12 @@ function update(old, fresh) {
   }
   for (const { name } of [...old.attributes]) {
     const kept = name === "open" && old.nodeName === "DETAILS";
-    if (!fresh.hasAttribute(name) && !kept) old.removeAttribute(name);
+    if (!fresh.hasAttribute(name) && !kept && name !== "style") old.removeAttribute(name);
   }
+  // The policy of the page lets scripts set styles, but not the attribute.
+  if (old.style.cssText !== fresh.style.cssText) old.style.cssText = fresh.style.cssText;
   for (const { name, value } of fresh.attributes) {
+    if (name === "style") continue;
     if (old.getAttribute(name) !== value) old.setAttribute(name, value);
   }
   for (const event of ["onclick", "onsubmit", "onchange", "onkeydown"]) {

@@ -8,7 +8,8 @@ export function count(n) {
   if (n < 1e4) return Math.round(n).toLocaleString("en");
   const [unit, of] = n >= 1e9 ? ["G", 1e9] : n >= 1e6 ? ["M", 1e6] : ["k", 1e3];
   const value = n / of;
-  return `${value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2)}\u202f${unit}`;
+  const digits = value >= 100 ? 0 : value >= 10 ? 1 : 2;
+  return `${value.toFixed(digits)}\u202f${unit}`;
 }
 
 export function rate(n) {
@@ -53,10 +54,10 @@ export function watermark(ms) {
     .replace(/\.(000)?(\d*)Z$/, (_, zero, rest) => (rest ? `.${rest}` : ""));
 }
 
-/** How far an event time is behind a clock, if it is one of our days. */
+/** How far an event time is behind a clock, unless old events are replayed. */
 export function lag(ms, now) {
   if (!(ms > 1e11 && ms < 4e12)) return null;
-  return now - ms < 0 ? null : duration(now - ms);
+  return now - ms < 0 || now - ms > 30 * 86400e3 ? null : duration(now - ms);
 }
 
 export function percent(share) {
@@ -102,4 +103,9 @@ export function split(json) {
   } catch {
     return json;
   }
+}
+
+/** A sentence of the coordinator with its event times as dates. */
+export function sentence(text) {
+  return text.replace(/\b1\d{12}\b/g, (ms) => watermark(Number(ms)));
 }

@@ -1,12 +1,12 @@
-// The graph of a job: operators in layers behind the sources, each with its rates, its watermark and
-// how it spends its time. The table below it says the same.
+// The graph of a job: operators in layers behind the sources, each with its rates, its watermark
+// and how it spends its time. The table below it says the same.
 
 import { h, s } from "./dom.js";
 import * as f from "./format.js";
 
 const WIDTH = 214;
 const HEIGHT = 116;
-const GAP_X = 84;
+const GAP_X = 64;
 const GAP_Y = 26;
 const PAD = 14;
 
@@ -94,7 +94,12 @@ function node(vertex, { x, y }, job, chosen) {
   } = vertex.rates;
   const kind = heat(vertex);
   const bar = WIDTH - 26;
-  const label = `${vertex.name}: ${WORDS[kind]}, ${f.rate(come)} in, ${f.rate(go)} out, watermark ${f.watermark(vertex.output_watermark)}, busy ${f.percent(busy / 1000)}, back-pressured ${f.percent(held / 1000)}`;
+  const label = [
+    `${vertex.name}: ${WORDS[kind]}`,
+    `${f.rate(come)} in, ${f.rate(go)} out`,
+    `watermark ${f.watermark(vertex.output_watermark)}`,
+    `busy ${f.percent(busy / 1000)}, back-pressured ${f.percent(held / 1000)}`,
+  ].join(", ");
   const line = (dy, name, value, extra) => [
     s("text", { x: 14, y: dy, class: "node-name" }, name),
     s(
@@ -228,6 +233,7 @@ export function graph(view, job, chosen) {
         viewBox: `0 0 ${width} ${height}`,
         width,
         height,
+        style: { "min-width": `${upright ? 0 : width * 0.6}px` },
         role: "group",
         "aria-label": `Graph of ${view.vertices.length} operators`,
       },

@@ -6,7 +6,7 @@ import * as checkpoints from "./checkpoints.js";
 import { badge, h, s, table, tile } from "./dom.js";
 import * as f from "./format.js";
 import { graph, legend } from "./graph.js";
-import { blame, drawer, times } from "./vertex.js";
+import { blame, drawer, noBarrier, times } from "./vertex.js";
 
 const TABS = [
   ["graph", "Graph"],
@@ -77,7 +77,7 @@ function tiles(id, view, statistics) {
     ),
     tile(
       "Watermark at the sinks",
-      f.watermark(at),
+      f.watermark(at).slice(0, 19),
       behind ? `${behind} behind the clock` : null,
       "text",
     ),
@@ -146,13 +146,15 @@ async function graphTab(id, uid, view, statistics) {
     uid ? maybe(jobPath(id, `/why?vertex=${encodeURIComponent(uid)}`)) : null,
   ]);
   const vertex = uid ? view.vertices.find((of) => of.uid === uid) : null;
-  const held = (whole ?? []).filter((of) => of.cause.kind !== "done").slice(0, 4);
+  const held = (whole ?? []).slice(0, 4).map(blame);
+  const takes = view.checkpoints && !whole?.some((of) => of.what.barrier !== undefined);
+  if (takes) held.push(noBarrier());
   return [
     tiles(id, view, statistics),
     h(
       "section",
       { "aria-label": "What holds it back" },
-      held.length ? h("div", { class: "blames" }, held.map(blame)) : null,
+      held.length ? h("div", { class: "blames" }, held) : null,
     ),
     h(
       "div",

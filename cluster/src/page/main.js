@@ -109,7 +109,7 @@ function theme(name) {
   if (name === "auto") document.documentElement.removeAttribute("data-theme");
   else document.documentElement.dataset.theme = name;
   localStorage.setItem("highwater-theme", name);
-  button.textContent = { auto: "Auto", light: "Light", dark: "Dark" }[name];
+  button.textContent = { auto: "\u25d0 Auto", light: "\u25d0 Light", dark: "\u25d0 Dark" }[name];
   button.setAttribute("aria-label", `Colours: ${name}. Press to change.`);
   button.dataset.theme = name;
 }

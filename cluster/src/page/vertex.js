@@ -29,7 +29,7 @@ export function blame(of) {
       {},
       h("b", {}, step.name),
       step.worker === null ? "" : ` on worker ${step.worker}`,
-      ` ${step.says}`,
+      ` ${f.sentence(step.says)}`,
     );
   return h(
     "div",
@@ -38,7 +38,7 @@ export function blame(of) {
       "data-key": barrier ? "barrier" : `watermark ${of.chain[0]?.uid ?? ""}`,
     },
     h("div", { class: "blame-what" }, what),
-    h("div", { class: "blame-cause" }, of.sentence),
+    h("div", { class: "blame-cause" }, f.sentence(of.sentence)),
     of.chain.length
       ? h(
           "details",
@@ -186,5 +186,15 @@ export function drawer(vertex, blames, job) {
     h("h3", {}, "Workers"),
     subtasks(vertex),
     splits(vertex),
+  );
+}
+
+/** Stands for a barrier while no checkpoint is under way, so that nothing jumps when one is. */
+export function noBarrier() {
+  return h(
+    "div",
+    { class: "blame calm", "data-key": "barrier" },
+    h("div", { class: "blame-what" }, "Barrier"),
+    h("div", { class: "blame-cause faint" }, "No checkpoint is under way."),
   );
 }
