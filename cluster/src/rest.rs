@@ -17,9 +17,15 @@
 //! **Sources**: Flink's REST API, <https://nightlies.apache.org/flink/flink-docs-stable/docs/ops/rest_api/>.
 
 mod answer;
-mod health;
 mod token;
 
+mod health;
+mod cluster;
+mod jobs;
+mod checkpoints;
+mod operations;
+mod taskmanagers;
+mod programs;
 mod observed;
 mod vertices;
 mod metrics;
@@ -30,15 +36,23 @@ use std::sync::Arc;
 
 use axum::extract::{DefaultBodyLimit, State};
 use axum::{Json, Router, middleware};
+use highwater::core::clock::SystemClock;
 use tokio::net::TcpListener;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Components, InfoBuilder, OpenApi, OpenApiBuilder, SecurityRequirement};
 use utoipa_axum::router::OpenApiRouter;
 
 pub use answer::{Answer, Failure};
+pub use cluster::Overview;
+pub use jobs::{JobDetail, JobOverview, JobsOverview, ProcessDetail};
+pub use operations::{Asynchronous, Cause, Operation, Stage, Triggered};
+pub use programs::{RunRequest, Submitted, Uploaded};
+pub use taskmanagers::{Hardware, LogPiece, TaskManager, TaskManagers};
 pub use token::{Access, Token};
 
 use crate::error::{Error, Result};
+use crate::programs::Programs;
+use crate::serve::Handle;
 use crate::view::Views;
 
 /// The longest body of a request, in bytes, where a path allows no more.
@@ -49,6 +63,14 @@ pub const BODY_BYTES_MAX: usize = 1 << 20;
 pub struct Known {
     /// What the processes of jobs last said.
     pub views: Arc<Views>,
+    /// The coordinator.
+    pub handle: Handle,
+    /// The programs of users.
+    pub programs: Programs,
+    /// Where jobs keep their checkpoints that do not say it.
+    pub checkpoints: Option<String>,
+    /// The time.
+    pub clock: SystemClock,
 }
 
 /// How handlers get at it.
@@ -68,6 +90,12 @@ fn described() -> (Router<Arc<Known>>, OpenApi) {
         .build();
     OpenApiRouter::with_openapi(document)
         .merge(health::routes())
+        .merge(cluster::routes())
+        .merge(jobs::routes())
+        .merge(checkpoints::routes())
+        .merge(operations::routes())
+        .merge(taskmanagers::routes())
+        .merge(programs::routes())
         .merge(observed::routes())
         .merge(vertices::routes())
         .merge(metrics::routes())
@@ -93,6 +121,7 @@ pub fn router(known: Arc<Known>, access: Access) -> Router {
         .fallback(answer::no_path)
         .method_not_allowed_fallback(answer::no_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::map_response(answer::as_json))
         .layer(middleware::from_fn_with_state(Arc::new(access), token::admit))
         .with_state(known)
 }

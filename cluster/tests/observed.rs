@@ -9,7 +9,8 @@ use std::sync::Arc;
 use highwater::core::plan::{Outlet, PlannedInput, PlannedOperator, Way};
 use highwater::observe::{InputReport, ProcessReport, Role, SplitReport, TaskReport};
 use highwater_cluster::id::JobId;
-use highwater_cluster::rest::{Access, Known, Token, listen, router, serve};
+use highwater_cluster::rest::Token;
+use highwater_cluster::serve::{Options, Server};
 use highwater_cluster::view::{Observed, Views};
 use serde_json::{Value, json};
 
@@ -60,22 +61,25 @@ fn report(worker: usize) -> ProcessReport {
 /// A server of its own thread, which ends with the tests.
 fn server() -> SocketAddr {
     let (sender, address) = std::sync::mpsc::channel();
-    let views = Views::default();
-    for index in 0..2 {
-        let report = Arc::new(serde_json::to_value(report(index)).unwrap());
-        views.observe(JobId::of(7), 1, index, Observed { at_ms: 50_000, report });
-    }
-    let newer = Arc::new(json!({"of": "another version"}));
-    views.observe(JobId::of(7), 1, 2, Observed { at_ms: 50_000, report: newer });
+    let observe = |views: &Views| {
+        for index in 0..2 {
+            let report = Arc::new(serde_json::to_value(report(index)).unwrap());
+            views.observe(JobId::of(7), 1, index, Observed { at_ms: 50_000, report });
+        }
+        let newer = Arc::new(json!({"of": "another version"}));
+        views.observe(JobId::of(7), 1, 2, Observed { at_ms: 50_000, report: newer });
+    };
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let listener = listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
-            let address = listener.local_addr().unwrap();
-            sender.send(address).unwrap();
-            let known = Arc::new(Known { views: Arc::new(views) });
-            let access = Access::new(address, Token::new(TOKEN)).unwrap();
-            serve(listener, router(known, access), std::future::pending()).await.unwrap();
+            let any = "127.0.0.1:0".parse().unwrap();
+            let (state, token) = ("memory://".to_owned(), Token::new(TOKEN));
+            let options =
+                Options { listen: any, agents_listen: any, state, token, checkpoints: None };
+            let server = Server::open(options).await.unwrap();
+            observe(&server.views());
+            sender.send(server.addresses().unwrap().0).unwrap();
+            server.run(std::future::pending()).await.unwrap();
         });
     });
     address.recv().unwrap()

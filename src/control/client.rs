@@ -41,6 +41,14 @@ impl Client {
         self.checkpoint(&Request::Savepoint { url: url.to_owned() })
     }
 
+    /// Asks for a checkpoint now, waits for it and returns its number.
+    ///
+    /// # Errors
+    /// When there is none, and why.
+    pub fn take_checkpoint(&mut self) -> Result<u64> {
+        self.checkpoint(&Request::Checkpoint)
+    }
+
     /// Asks the job to end, waits until it has, and returns the number of its last checkpoint.
     ///
     /// - `url`: where to put a savepoint, if one is wanted.

@@ -36,6 +36,7 @@ impl Desk {
     pub(crate) fn answer(&self, request: Request) -> Response {
         match request {
             Request::Savepoint { url } => self.savepoint(Some(url), Then::Continue),
+            Request::Checkpoint => self.savepoint(None, Then::Continue),
             Request::Stop { how: How::Suspend, url } => self.savepoint(url, Then::Suspend),
             Request::Stop { how: How::Drain, url } => self.savepoint(url, Then::Drain),
             Request::Status => self.status(),
@@ -81,7 +82,7 @@ impl Desk {
         let metrics = self.job.metrics();
         Response::Status(Box::new(JobStatus {
             pid: std::process::id(),
-            workers: self.job.config().workers,
+            workers: self.job.config().total_workers(),
             records_in: metrics.sum(Role::Source, |o| o.records_in.get()),
             records_out: metrics.sum(Role::Sink, |o| o.records_in.get()),
             checkpoints,

@@ -16,6 +16,8 @@ pub enum Request {
         /// is relative to the folder in which the job was started.
         url: String,
     },
+    /// To take a checkpoint now and go on.
+    Checkpoint,
     /// To end.
     Stop {
         /// How.
