@@ -35,6 +35,7 @@ pub use highwater_state as state;
 pub mod options;
 pub mod supervisor;
 mod run;
+mod together;
 mod attendant;
 pub mod control;
 pub mod remote;

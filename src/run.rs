@@ -8,9 +8,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use highwater_checkpoint::{Requests, Running, Threaded};
+use highwater_checkpoint::{Running, Threaded};
 use highwater_core::error::Result;
 use highwater_core::job::Job;
+use highwater_core::peers::Peers;
+use highwater_mesh::Mesh;
 use highwater_operators::environment::{Env, Summary};
 
 use crate::attendant::{Attended, attend};
@@ -19,6 +21,7 @@ use crate::observe::Observer;
 use crate::options::Config;
 use crate::report::Report;
 use crate::supervisor::{Attempt, Open};
+use crate::together::meet;
 
 /// How a job has ended.
 pub(crate) struct Ended {
@@ -34,6 +37,35 @@ pub(crate) fn run<F>(config: Config, attempt: Option<&'static Attempt>, program:
 where
     F: for<'scope> Fn(&Env<'scope>) -> Result<()> + Send + Sync + 'static,
 {
+    let mesh = match meet(&config, attempt) {
+        Ok(mesh) => mesh,
+        Err(error) => return Ended { result: Err(error), began: false },
+    };
+    let ended = run_with(config, attempt, mesh.as_ref(), program);
+    if let Some(mesh) = mesh {
+        if let Err(error) = &ended.result {
+            mesh.fail(error);
+        }
+        mesh.leave();
+    }
+    ended
+}
+
+/// Runs a job that is connected with its other processes.
+fn run_with<F>(
+    mut config: Config,
+    attempt: Option<&'static Attempt>,
+    mesh: Option<&Arc<Mesh>>,
+    program: F,
+) -> Ended
+where
+    F: for<'scope> Fn(&Env<'scope>) -> Result<()> + Send + Sync + 'static,
+{
+    if let Some(mesh) = mesh {
+        config.engine.peers = Some(Arc::clone(mesh) as Arc<dyn Peers>);
+        // The first process speaks for all.
+        config.progress &= mesh.index() == 0;
+    }
     match Prepared::new(config, attempt) {
         Ok(prepared) => {
             let job = Arc::clone(&prepared.job);
@@ -79,7 +111,7 @@ impl Prepared {
                 }
                 attempt.inspect(|attempt| attempt.go_on(&mut options));
                 let opened = Threaded::open(options, &mut engine)?;
-                attempt.inspect(|attempt| attempt.begun(&url, opened.checkpoints().attempt()));
+                attempt.inspect(|attempt| attempt.begun(&url, opened.attempt()));
                 Some(opened)
             }
             None => None,
@@ -128,7 +160,10 @@ impl<'a> Beside<'a> {
         attended: bool,
         attempt: Option<&'a Attempt>,
     ) -> Result<Self> {
-        let requests: Requests = checkpoints.requests();
+        // What is asked of the job is asked of its first process.
+        let Some(requests) = checkpoints.requests() else {
+            return Ok(Beside { checkpoints, questions: None, signals: None, server: None });
+        };
         let failures = attempt.map(Attempt::failures).unwrap_or_default();
         observer.take_checkpoints(requests.clone());
         let desk = Arc::new(Desk::new(job, observer, requests, failures));

@@ -82,7 +82,7 @@ impl Desk {
         let metrics = self.job.metrics();
         Response::Status(Box::new(JobStatus {
             pid: std::process::id(),
-            workers: self.job.config().workers,
+            workers: self.job.config().total_workers(),
             records_in: metrics.sum(Role::Source, |o| o.records_in.get()),
             records_out: metrics.sum(Role::Sink, |o| o.records_in.get()),
             checkpoints,
