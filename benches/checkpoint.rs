@@ -133,7 +133,8 @@ impl Asked {
     /// Takes a checkpoint and returns how long that took.
     fn checkpoint(&self) -> Duration {
         let begin = Instant::now();
-        let mut answer = self.threads.requests().ask(None, Then::Continue);
+        let mut answer =
+            self.threads.requests().expect("there is one process").ask(None, Then::Continue);
         loop {
             match answer.try_recv().expect("the job runs") {
                 Some(answer) => {

@@ -9,6 +9,7 @@
 //!
 //! ```text
 //! {"savepoint":{"url":"/backup/1"}}             --> {"checkpoint":12} | {"error":"disk full"}
+//! "checkpoint"                                  --> {"checkpoint":12} | ..
 //! {"stop":{"how":"suspend","url":"/backup/2"}}  --> {"checkpoint":13} | ..
 //! {"stop":{"how":"drain"}}                      --> {"checkpoint":14} | ..
 //! "status"                                      --> {"status":{"attempt":1,"epoch":15,..}} | ..

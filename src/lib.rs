@@ -35,9 +35,12 @@ pub use highwater_state as state;
 pub mod options;
 pub mod supervisor;
 mod run;
+mod together;
 mod attendant;
 pub mod control;
+pub mod remote;
 mod report;
+pub mod observe;
 
 pub mod prelude;
 
@@ -59,7 +62,8 @@ use prelude::Env;
 /// read their options from the command line) the job runs in a process of its own, which is started
 /// again when it fails: see [`supervisor`]. What the program does before this call happens in both
 /// processes, what it does afterwards in the last one alone; the process that was started first
-/// never returns from here.
+/// never returns from here. The same is true of a program that a cluster runs (`config.cluster`, see
+/// [`remote`]).
 ///
 /// # Errors
 /// The first error of any worker; a panic in user code is an error that names its operator, unless
@@ -69,6 +73,9 @@ where
     F: for<'scope> Fn(&Env<'scope>) -> Result<()> + Send + Sync + 'static,
 {
     let attempt = supervisor::attempt()?;
+    if let (None, Some(url)) = (&attempt, &config.cluster) {
+        return remote::run_there(url).map(|never| match never {});
+    }
     if attempt.is_none() && config.restart != supervisor::RestartStrategy::None {
         return supervisor::supervise(config.restart).map(|never| match never {});
     }

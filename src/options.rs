@@ -1,6 +1,7 @@
 //! The options that every program has: workers, mode, intervals, logs and metrics.
 
 mod checkpoint;
+mod processes;
 mod stores;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use highwater_core::key::MAX_PARALLELISM;
 use tracing_subscriber::EnvFilter;
 
 pub use checkpoint::CheckpointArgs;
+pub use processes::{ProcessArgs, Processes};
 pub use stores::StateOption;
 
 use crate::supervisor::RestartStrategy;
@@ -28,6 +30,8 @@ pub struct Config {
     pub progress: bool,
     /// Where to write the metrics.
     pub metrics: Option<PathBuf>,
+    /// The processes of the job, if it has several.
+    pub processes: Option<Processes>,
     /// The checkpoints, if the job takes any.
     pub checkpoints: Option<CheckpointOptions>,
     /// Whether and when the program is started again when the job has failed; `None` runs the job
@@ -35,6 +39,8 @@ pub struct Config {
     pub restart: RestartStrategy,
     /// Where a job that takes checkpoints listens for requests, see [`control`](crate::control).
     pub control: Option<PathBuf>,
+    /// The address of the coordinator of a cluster that runs the program instead of this machine.
+    pub cluster: Option<String>,
     /// Whether a job that takes checkpoints ends with a last one when the process is sent SIGTERM,
     /// and listens beside its checkpoints when `control` says nothing.
     pub attended: bool,
@@ -69,7 +75,7 @@ impl Config {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Job options")]
 pub struct JobOptions {
-    /// Worker threads
+    /// Worker threads of each process
     #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = workers())]
     pub workers: usize,
 
@@ -105,6 +111,15 @@ pub struct JobOptions {
     /// Write metrics into FILE every second and at the end, in the text format of Prometheus
     #[arg(long, value_name = "FILE")]
     pub metrics: Option<PathBuf>,
+
+    /// The processes
+    #[command(flatten)]
+    pub processes: ProcessArgs,
+
+    /// Let a cluster run the program, and wait for its end: the address of its coordinator. The
+    /// variable HIGHWATER_TOKEN_FILE names a file with the token that lets us in
+    #[arg(long, value_name = "URL")]
+    pub cluster: Option<String>,
 
     /// The checkpoints
     #[command(flatten)]
@@ -179,9 +194,11 @@ impl JobOptions {
             engine,
             progress: true,
             metrics: self.metrics.clone(),
+            processes: self.processes.processes()?,
             checkpoints: self.checkpoints.options()?,
             restart: self.checkpoints.restart(),
             control: self.checkpoints.control()?,
+            cluster: self.cluster.clone(),
             attended: true,
         })
     }

@@ -8,54 +8,58 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use highwater_core::error::{Error, Result};
 use highwater_core::job::Job;
-use highwater_core::metrics::{OperatorMetrics, Role};
+use highwater_core::metrics::Role;
 use highwater_operators::environment::Summary;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use prometheus::{Encoder, IntGaugeVec, Opts, Registry, TextEncoder};
+
+use crate::observe::{JobView, Observer, ProcessReport, prometheus};
+use crate::supervisor::Attempt;
 
 /// How often the lines on the terminal change.
 const REFRESH: Duration = Duration::from_millis(200);
-/// How often the metrics are written.
-const METRICS_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the job is looked at, for metrics and for whoever supervises it.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The thread that reports, while the job runs.
 pub(crate) struct Report {
-    job: Arc<Job>,
+    observer: Arc<Observer>,
     metrics: Option<PathBuf>,
     progress: bool,
     thread: Option<(Sender<()>, JoinHandle<()>)>,
 }
 
 impl Report {
-    /// Starts reporting, if there is anything to report to.
-    pub(crate) fn start(job: &Arc<Job>, progress: bool, metrics: Option<PathBuf>) -> Result<Self> {
+    /// Starts reporting.
+    ///
+    /// - `attempt`: the connection with the supervisor, which is told how the job goes.
+    pub(crate) fn start(
+        job: &Arc<Job>,
+        observer: &Arc<Observer>,
+        progress: bool,
+        metrics: Option<PathBuf>,
+        attempt: Option<&'static Attempt>,
+    ) -> Result<Self> {
         if let Some(path) = &metrics {
-            write_metrics(job, path)?;
+            write_metrics(&observer.look(), path)?;
         }
         let lines = progress.then(MultiProgress::new).filter(|lines| !lines.is_hidden());
-        let mut report = Report { job: Arc::clone(job), metrics, progress, thread: None };
-        if lines.is_some() || report.metrics.is_some() {
-            let (stop, stopped) = channel();
-            let (job, metrics) = (Arc::clone(job), report.metrics.clone());
-            let thread = std::thread::spawn(move || {
-                let mut sources = Sources::new(lines);
-                let mut written = Instant::now();
-                while stopped.recv_timeout(REFRESH) == Err(RecvTimeoutError::Timeout) {
-                    sources.refresh(&job);
-                    if let Some(path) = &metrics
-                        && written.elapsed() >= METRICS_INTERVAL
-                    {
-                        written = Instant::now();
-                        if let Err(error) = write_metrics(&job, path) {
-                            tracing::warn!("{}", error.sentence());
-                        }
-                    }
+        let refresh = if lines.is_some() { REFRESH } else { LOOK_INTERVAL };
+        let (stop, stopped) = channel();
+        let (job, path, looking) = (Arc::clone(job), metrics.clone(), Arc::clone(observer));
+        let thread = std::thread::spawn(move || {
+            let mut sources = Sources::new(lines);
+            let mut looked = Instant::now();
+            while stopped.recv_timeout(refresh) == Err(RecvTimeoutError::Timeout) {
+                sources.refresh(&job);
+                if looked.elapsed() >= LOOK_INTERVAL {
+                    looked = Instant::now();
+                    tell(&looking.look(), path.as_deref(), attempt);
                 }
-                sources.clear();
-            });
-            report.thread = Some((stop, thread));
-        }
-        Ok(report)
+            }
+            sources.clear();
+        });
+        let observer = Arc::clone(observer);
+        Ok(Report { observer, metrics, progress, thread: Some((stop, thread)) })
     }
 
     /// Stops reporting, and says what the job came to.
@@ -68,7 +72,7 @@ impl Report {
             }
         }
         if let Some(path) = &self.metrics {
-            write_metrics(&self.job, path)?;
+            write_metrics(&self.observer.look(), path)?;
         }
         if let Some(summary) = summary
             && self.progress
@@ -76,6 +80,16 @@ impl Report {
             eprintln!("{summary}");
         }
         Ok(())
+    }
+}
+
+/// Tells everybody how the job goes.
+fn tell(report: &ProcessReport, metrics: Option<&Path>, attempt: Option<&Attempt>) {
+    if let Some(Err(error)) = metrics.map(|path| write_metrics(report, path)) {
+        tracing::warn!("{}", error.sentence());
+    }
+    if let Some(attempt) = attempt {
+        attempt.observed(report);
     }
 }
 
@@ -144,39 +158,12 @@ fn progress_of(watermark: i64, now_ms: i64) -> String {
     }
 }
 
-/// What is reported of an operator, under Flink's name.
-type Metric = (&'static str, fn(&OperatorMetrics) -> i64);
-
-const METRICS: [Metric; 6] = [
-    ("numRecordsIn", |o| o.records_in.get() as i64),
-    ("numRecordsOut", |o| o.records_out.get() as i64),
-    ("numLateRecordsDropped", |o| o.late_records_dropped.get() as i64),
-    ("numFiredTimers", |o| o.fired_timers.get() as i64),
-    ("backPressuredActivations", |o| o.blocked.get() as i64),
-    ("currentWatermark", OperatorMetrics::watermark),
-];
-
 /// Writes all metrics in the text format of Prometheus; readers never see half a file.
-fn write_metrics(job: &Job, path: &Path) -> Result<()> {
-    let text = render(job).map_err(|cause| Error::program(format!("metrics: {cause}")))?;
+fn write_metrics(report: &ProcessReport, path: &Path) -> Result<()> {
+    let view = JobView::of([(0, report)]);
+    let text =
+        prometheus([("", &view)]).map_err(|cause| Error::program(format!("metrics: {cause}")))?;
     let hidden = path.with_extension("tmp");
     std::fs::write(&hidden, text).map_err(|cause| Error::io("write", &hidden, cause))?;
     std::fs::rename(&hidden, path).map_err(|cause| Error::io("write", path, cause))
-}
-
-fn render(job: &Job) -> prometheus::Result<Vec<u8>> {
-    let registry = Registry::new();
-    let labels = ["uid", "name", "worker"];
-    for (name, value) in METRICS {
-        let gauge = IntGaugeVec::new(Opts::new(format!("highwater_{name}"), name), &labels)?;
-        for operator in job.metrics().operators() {
-            let worker = operator.worker.to_string();
-            let gauge = gauge.with_label_values(&[&operator.uid, &operator.name, &worker]);
-            gauge.set(value(&operator));
-        }
-        registry.register(Box::new(gauge))?;
-    }
-    let mut text = Vec::new();
-    TextEncoder::new().encode(&registry.gather(), &mut text)?;
-    Ok(text)
 }

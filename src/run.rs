@@ -8,16 +8,20 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use highwater_checkpoint::{Requests, Running, Threaded};
+use highwater_checkpoint::{Running, Threaded};
 use highwater_core::error::Result;
 use highwater_core::job::Job;
+use highwater_core::peers::Peers;
+use highwater_mesh::Mesh;
 use highwater_operators::environment::{Env, Summary};
 
 use crate::attendant::{Attended, attend};
 use crate::control::{Desk, Server, default_path};
+use crate::observe::Observer;
 use crate::options::Config;
 use crate::report::Report;
 use crate::supervisor::{Attempt, Open};
+use crate::together::meet;
 
 /// How a job has ended.
 pub(crate) struct Ended {
@@ -29,10 +33,39 @@ pub(crate) struct Ended {
 /// Runs a job.
 ///
 /// - `attempt`: the connection with the supervisor, if there is one.
-pub(crate) fn run<F>(config: Config, attempt: Option<&Attempt>, program: F) -> Ended
+pub(crate) fn run<F>(config: Config, attempt: Option<&'static Attempt>, program: F) -> Ended
 where
     F: for<'scope> Fn(&Env<'scope>) -> Result<()> + Send + Sync + 'static,
 {
+    let mesh = match meet(&config, attempt) {
+        Ok(mesh) => mesh,
+        Err(error) => return Ended { result: Err(error), began: false },
+    };
+    let ended = run_with(config, attempt, mesh.as_ref(), program);
+    if let Some(mesh) = mesh {
+        if let Err(error) = &ended.result {
+            mesh.fail(error);
+        }
+        mesh.leave();
+    }
+    ended
+}
+
+/// Runs a job that is connected with its other processes.
+fn run_with<F>(
+    mut config: Config,
+    attempt: Option<&'static Attempt>,
+    mesh: Option<&Arc<Mesh>>,
+    program: F,
+) -> Ended
+where
+    F: for<'scope> Fn(&Env<'scope>) -> Result<()> + Send + Sync + 'static,
+{
+    if let Some(mesh) = mesh {
+        config.engine.peers = Some(Arc::clone(mesh) as Arc<dyn Peers>);
+        // The first process speaks for all.
+        config.progress &= mesh.index() == 0;
+    }
     match Prepared::new(config, attempt) {
         Ok(prepared) => {
             let job = Arc::clone(&prepared.job);
@@ -66,7 +99,8 @@ struct Socket {
 }
 
 impl Prepared {
-    fn new(config: Config, attempt: Option<&Attempt>) -> Result<Self> {
+    fn new(mut config: Config, attempt: Option<&Attempt>) -> Result<Self> {
+        attempt.map(|attempt| attempt.describe(&mut config)).transpose()?;
         let Config { mut engine, progress, metrics, checkpoints, control, attended, .. } = config;
         let mut socket = control.map(|path| Socket { path, needed: true });
         let checkpoints = match checkpoints {
@@ -77,7 +111,7 @@ impl Prepared {
                 }
                 attempt.inspect(|attempt| attempt.go_on(&mut options));
                 let opened = Threaded::open(options, &mut engine)?;
-                attempt.inspect(|attempt| attempt.begun(&url, opened.checkpoints().attempt()));
+                attempt.inspect(|attempt| attempt.begun(&url, opened.attempt()));
                 Some(opened)
             }
             None => None,
@@ -86,14 +120,17 @@ impl Prepared {
         Ok(Prepared { job, checkpoints, progress, metrics, control: socket, attended })
     }
 
-    fn run<F>(self, attempt: Option<&Attempt>, program: F) -> Result<Summary>
+    fn run<F>(self, attempt: Option<&'static Attempt>, program: F) -> Result<Summary>
     where
         F: for<'scope> Fn(&Env<'scope>) -> Result<()> + Send + Sync + 'static,
     {
         let Prepared { job, checkpoints, progress, metrics, control, attended } = self;
-        let report = Report::start(&job, progress, metrics)?;
+        let observer = Arc::new(Observer::new(&job));
+        let report = Report::start(&job, &observer, progress, metrics, attempt)?;
         let beside = match checkpoints.map(|opened| opened.start(&job)) {
-            Some(running) => Some(Beside::start(&job, running, control, attended, attempt)?),
+            Some(running) => {
+                Some(Beside::start(&job, &observer, running, control, attended, attempt)?)
+            }
             None => None,
         };
         let ended = highwater_operators::environment::run(&job, program);
@@ -117,14 +154,19 @@ struct Beside<'a> {
 impl<'a> Beside<'a> {
     fn start(
         job: &Arc<Job>,
+        observer: &Arc<Observer>,
         checkpoints: Running,
         socket: Option<Socket>,
         attended: bool,
         attempt: Option<&'a Attempt>,
     ) -> Result<Self> {
-        let requests: Requests = checkpoints.requests();
+        // What is asked of the job is asked of its first process.
+        let Some(requests) = checkpoints.requests() else {
+            return Ok(Beside { checkpoints, questions: None, signals: None, server: None });
+        };
         let failures = attempt.map(Attempt::failures).unwrap_or_default();
-        let desk = Arc::new(Desk::new(job, requests, failures));
+        observer.take_checkpoints(requests.clone());
+        let desk = Arc::new(Desk::new(job, observer, requests, failures));
         let server = match socket {
             Some(Socket { path, needed }) => match Server::listen(&path, &desk) {
                 Ok(server) => Some(server),

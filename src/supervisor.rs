@@ -28,6 +28,7 @@
 
 mod attempt;
 mod failure;
+mod overrides;
 pub mod protocol;
 pub mod restart;
 
@@ -232,7 +233,7 @@ impl Supervisor {
 
     fn welcome(&self, life: &mut Life, to: UnixStream) {
         let failures = self.failures.newest();
-        let begin = Begin { since: self.since.clone(), failures, mesh: None };
+        let begin = Begin { since: self.since.clone(), failures, ..Begin::default() };
         // An attempt that has ended is noticed in another way.
         let _ = send(&to, &Order::Begin(begin));
         life.link = Some(to);
@@ -241,6 +242,7 @@ impl Supervisor {
     fn hear(&mut self, life: &mut Life, report: Report) {
         match report {
             Report::Joined { .. }
+            | Report::Described(_)
             | Report::Listening { .. }
             | Report::Observed(_)
             | Report::Answer { .. } => {}
@@ -279,7 +281,7 @@ impl Supervisor {
             (Some(PANICKED), _) if !life.succeeded => {
                 (format!("exit code {PANICKED}"), "its main thread panicked".to_owned())
             }
-            (None, Some(signal)) => (name_of(signal), "its process was killed".to_owned()),
+            (None, Some(signal)) => (signal_name(signal), "its process was killed".to_owned()),
             // The program has chosen its exit code itself.
             _ => return None,
         };
@@ -336,7 +338,7 @@ impl Supervisor {
             (None, Some(signal)) => end_by(signal),
             (None, None) => {
                 let signal = status.signal().unwrap_or(SIGKILL);
-                eprintln!("error: the process of the job was killed by {}", name_of(signal));
+                eprintln!("error: the process of the job was killed by {}", signal_name(signal));
                 std::process::exit(128 + signal);
             }
         }
@@ -367,8 +369,9 @@ fn end_by(signal: i32) -> ! {
     std::process::exit(128 + signal);
 }
 
-/// Returns a signal as people know it.
-fn name_of(signal: i32) -> String {
+/// Returns a signal as people know it, such as `signal 9 (SIGKILL)`.
+#[must_use]
+pub fn signal_name(signal: i32) -> String {
     match low_level::signal_name(signal) {
         Some(name) => format!("signal {signal} ({name})"),
         None => format!("signal {signal}"),

@@ -2,15 +2,13 @@
 //!
 //! ```text
 //! Checkpoints::open(options, config)   fence the log, read what to go on from, set config.snapshots
-//!     --> Job::new(config) --> Checkpoints::start(job) --> Running --end()--> all is written
-//!                                                             '-- savepoint(url), stop(then, url)
+//!     --> Job::new(config) --> Checkpoints::drive(job) --> ends with the workers, when all is written
+//!                                                   '-- Requests: savepoint(url), stop(then, url)
 //! ```
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_channel::{mpsc, oneshot};
 use highwater_core::config::Config;
@@ -19,11 +17,10 @@ use highwater_core::error::{Error, Result};
 use highwater_core::failpoint::reach;
 use highwater_core::job::Job;
 use highwater_core::time::Epoch;
-use highwater_core::worker::message_of;
 
-use crate::background::{Offload, Threads};
+use crate::background::Offload;
 use crate::coordinator::{Request, Status, Then};
-use crate::driver::{Asked, Driver};
+use crate::driver::{Asked, Driver, Opening, Told, tell_all};
 use crate::error::StorageError;
 use crate::garbage::Garbage;
 use crate::log::{Attempt, Completed, fence};
@@ -83,6 +80,11 @@ impl Checkpoints {
         attempt.goes_on_from(restored.from());
         let garbage = Garbage::new(&storage, attempt.number(), &history).await;
         garbage.sweep(&history).await;
+        if let Some(peers) = &config.peers {
+            let (attempt, first) = (attempt.number(), restored.first().0);
+            let whence = restored.whence().clone();
+            tell_all(&**peers, &Told::Opening(Opening { attempt, first, whence }))?;
+        }
         let unfinished = restored.unfinished().cloned();
         let (sender, taken) = mpsc::unbounded();
         let process = Arc::new(Process::new(attempt.number(), restored, sender));
@@ -146,16 +148,16 @@ async fn check_claim(restore: &Restore) -> Result<()> {
 }
 
 /// Takes over what a checkpoint has fixed for ever.
-fn adopt(restored: &Restored, config: &mut Config) -> Result<()> {
+pub(crate) fn adopt(restored: &Restored, config: &mut Config) -> Result<()> {
     let Some(stored) = restored.max_parallelism() else { return Ok(()) };
     match config.max_parallelism {
         Some(given) if given != stored => {
             let expected = format!("{stored}, the number of key groups of the checkpoint");
             Err(Error::option("--max-parallelism", given, expected))
         }
-        _ if config.workers > stored as usize => {
+        _ if config.total_workers() > stored as usize => {
             let expected = format!("at most {stored}, the number of key groups of the checkpoint");
-            Err(Error::option("--workers", config.workers, expected))
+            Err(Error::option("--workers", config.total_workers(), expected))
         }
         _ => {
             config.max_parallelism = Some(stored);
@@ -205,88 +207,3 @@ impl Requests {
 
 /// The number of the checkpoint of a savepoint, or why there is none.
 pub type Answer = oneshot::Receiver<Result<Epoch, String>>;
-
-/// The checkpoints of a job that runs, on a thread of their own.
-#[derive(Debug)]
-pub struct Running {
-    requests: Requests,
-    thread: Option<JoinHandle<()>>,
-}
-
-/// The checkpoints of a job, with the threads that they need.
-#[derive(Debug)]
-pub struct Threaded {
-    runtime: tokio::runtime::Runtime,
-    checkpoints: Checkpoints,
-}
-
-impl Threaded {
-    /// Opens the checkpoints of a job; see [`Checkpoints::open`].
-    ///
-    /// # Errors
-    /// Those of [`Checkpoints::open`], and when threads cannot be started.
-    pub fn open(options: CheckpointOptions, config: &mut Config) -> Result<Self> {
-        options.check()?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .max_blocking_threads(4)
-            .thread_name("checkpoints")
-            .enable_all()
-            .build()
-            .map_err(|cause| Error::Start { message: cause.to_string() })?;
-        let storage = Storage::open(&options.url).map_err(Error::state)?;
-        let checkpoints = runtime.block_on(Checkpoints::open(options, storage, config))?;
-        Ok(Threaded { runtime, checkpoints })
-    }
-
-    /// Returns the checkpoints.
-    #[must_use]
-    pub fn checkpoints(&self) -> &Checkpoints {
-        &self.checkpoints
-    }
-
-    /// Takes the checkpoints of a job from now on.
-    #[must_use]
-    pub fn start(self, job: &Arc<Job>) -> Running {
-        let (begin, clock) = (Instant::now(), Arc::clone(&job.config().clock));
-        let now = move || (begin.elapsed(), clock.now_ms());
-        let (job, runtime) = (Arc::clone(job), self.runtime);
-        let requests = self.checkpoints.requests();
-        let thread = std::thread::spawn(move || {
-            let driver = self.checkpoints.drive(&job, Arc::new(Threads), now);
-            let lived = catch_unwind(AssertUnwindSafe(|| runtime.block_on(driver)));
-            if let Err(panic) = lived {
-                job.fail(Error::Start { message: message_of(&*panic) });
-            }
-        });
-        Running { requests, thread: Some(thread) }
-    }
-}
-
-impl Running {
-    /// Returns what asks for savepoints.
-    #[must_use]
-    pub fn requests(&self) -> Requests {
-        self.requests.clone()
-    }
-
-    /// Waits until everything is written, after the workers have ended.
-    pub fn end(mut self) {
-        self.join();
-    }
-
-    fn join(&mut self) {
-        self.requests.workers_ended();
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the checkpoints of the job panicked");
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.join();
-    }
-}

@@ -28,6 +28,7 @@ mod pending;
 mod request;
 mod snapshot;
 mod statistics;
+mod under_way;
 #[cfg(test)]
 mod tests;
 
@@ -47,7 +48,9 @@ use pending::{AllPending, Pending};
 use snapshot::{Chains, Prepared};
 
 pub use events::{Action, Event, Request, Start, Then};
-pub use statistics::{CompletedCheckpoint, FailedCheckpoint, Statistics, Status};
+pub use statistics::{
+    CompletedCheckpoint, FailedCheckpoint, Stage, Statistics, Status, Summary, UnderWay,
+};
 
 /// The checkpoint that everybody has acknowledged.
 #[derive(Debug)]
@@ -160,6 +163,7 @@ impl Coordinator {
             epoch: self.running.0,
             in_progress: pending + usize::from(self.completing.is_some()),
             checkpoints: self.statistics.clone(),
+            under_way: self.under_way(),
         }
     }
 

@@ -6,10 +6,16 @@
 //!                     a tick, a request -'  '- one future per step; the loop never waits for one
 //! ```
 //!
+//! Every process has a `Member`, which looks at its job and does what concerns its operators. The
+//! first process has the coordinator, too, and takes the reports of all; the others have a `Follower`.
+//!
 //! The loop is one future. In a job it runs on a thread of its own, with tokio's threads for what
 //! takes long; in a simulation it is polled by whoever decides what happens next.
 
+mod follower;
+mod member;
 mod steps;
+mod tally;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
@@ -24,6 +30,7 @@ use highwater_core::cut::Snapshots;
 use highwater_core::error::{Error, Result};
 use highwater_core::failpoint::reach;
 use highwater_core::job::Job;
+use highwater_core::peers::Topic;
 use highwater_core::time::Epoch;
 
 use crate::background::Offload;
@@ -33,12 +40,14 @@ use crate::export::export;
 use crate::garbage::{Collector, Superseding};
 use crate::log::{Attempt, Completed};
 use crate::marker::mark_committed;
-use crate::messages::{Instance, Order, Report};
-use crate::options::CheckpointOptions;
-use crate::process::{Process, Taken};
+use crate::messages::{Order, Report};
+use crate::process::Taken;
 use crate::savepoint::delete_claimed;
 use crate::storage::Storage;
-use steps::{commit, log, write};
+pub(crate) use follower::{Follower, Opening, Told, tell_all};
+use member::{Member, Work};
+use steps::{log, write};
+use tally::Tally;
 
 /// How often the loop looks at the job and the clock.
 const TICK: Duration = Duration::from_millis(5);
@@ -65,14 +74,17 @@ struct Shared {
 
 /// The loop.
 pub(crate) struct Driver {
-    options: CheckpointOptions,
     job: Arc<Job>,
-    process: Arc<Process>,
+    member: Member,
+    tally: Tally,
     storage: Storage,
     shared: Arc<Shared>,
     coordinator: Coordinator,
-    offload: Arc<dyn Offload>,
     taken: mpsc::UnboundedReceiver<Taken>,
+    /// What other processes report.
+    heard: mpsc::UnboundedReceiver<(usize, Report)>,
+    /// Keeps that open when there are none.
+    _hearing: mpsc::UnboundedSender<(usize, Report)>,
     asked: mpsc::UnboundedReceiver<Asked>,
     /// Set when the workers have ended.
     ended: Arc<AtomicBool>,
@@ -82,8 +94,6 @@ pub(crate) struct Driver {
     unfinished: Option<Completed>,
     /// The savepoint that goes when a checkpoint is complete.
     claimed: Option<String>,
-    started: bool,
-    drained: bool,
     /// Whether a commit slot may be in the log that the sinks do not know of.
     logging: bool,
 }
@@ -100,7 +110,7 @@ impl Driver {
             attempt: attempt.number(),
             first: process.first_epoch(),
             max_parallelism: job.key_groups().count(),
-            workers: job.config().workers,
+            workers: job.config().total_workers(),
         };
         let claimed = options.restore.savepoint().filter(|_| options.claim).map(str::to_owned);
         let shared = Shared {
@@ -108,23 +118,25 @@ impl Driver {
             retained: std::sync::Mutex::default(),
             collector: Collector::new(garbage),
         };
+        let lenient = options.allow_non_restored_state;
+        let (hearing, heard) = mpsc::unbounded();
+        let processes = hear_others(job, &hearing);
         Driver {
-            coordinator: Coordinator::new(options.clone(), start),
-            options,
+            coordinator: Coordinator::new(options, start),
             job: Arc::clone(job),
-            process,
+            member: Member::new(job, process, storage.clone(), offload, lenient),
+            tally: Tally::new(processes),
             storage,
             shared: Arc::new(shared),
-            offload,
             taken: checkpoints.taken,
+            heard,
+            _hearing: hearing,
             asked: checkpoints.asked,
             ended: checkpoints.ended,
             steps: FuturesUnordered::new(),
             answer: None,
             unfinished,
             claimed,
-            started: false,
-            drained: false,
             logging: false,
         }
     }
@@ -137,10 +149,13 @@ impl Driver {
             let mut tick = self.storage.pace().sleep(TICK).fuse();
             let event = select_biased! {
                 cut = self.taken.next() => {
-                    cut.into_iter().for_each(|cut| self.store(cut));
+                    cut.into_iter().for_each(|cut| self.work(self.member.store(cut)));
                     continue;
                 }
-                came = self.steps.select_next_some() => came,
+                heard = self.heard.next() => {
+                    heard.and_then(|(from, report)| self.tally.take(from, report)).map(Event::Report)
+                }
+                came = self.steps.select_next_some() => came.and_then(|event| self.count(event)),
                 asked = self.asked.next() => asked.map(|asked| self.asked(asked)),
                 () = tick => Some(self.look()),
             };
@@ -158,28 +173,23 @@ impl Driver {
         }
     }
 
-    /// Looks at the job: whether it has started, or has nothing left to do.
+    /// Looks at the job in this process.
     fn look(&mut self) -> Event {
-        if !self.started && self.job.is_built() {
-            self.started = true;
-            if let Err(error) = self.process.all_made(self.options.allow_non_restored_state) {
-                self.job.fail(error);
-                return Event::Tick;
-            }
-            if let Some(completed) = self.unfinished.take() {
-                self.mark(completed, false);
-            }
-            let instances = self.job.metrics().operators();
-            let instances = instances
-                .iter()
-                .map(|operator| Instance { uid: operator.uid.clone(), worker: operator.worker });
-            return Event::Report(Report::Started { instances: instances.collect() });
+        let Some(report) = self.member.look() else { return Event::Tick };
+        if let Report::Started { .. } = report
+            && let Some(completed) = self.unfinished.take()
+        {
+            self.mark(completed, false);
         }
-        if !self.drained && self.job.is_drained() {
-            self.drained = true;
-            return Event::Report(Report::Drained);
+        self.count(Event::Report(report)).unwrap_or(Event::Tick)
+    }
+
+    /// Passes on what the coordinator must know: a report of this process if it was the last.
+    fn count(&mut self, event: Event) -> Option<Event> {
+        match event {
+            Event::Report(report) => self.tally.take(0, report).map(Event::Report),
+            event => Some(event),
         }
-        Event::Tick
     }
 
     fn asked(&mut self, asked: Asked) -> Event {
@@ -204,19 +214,9 @@ impl Driver {
         self.steps.push(step.boxed_local());
     }
 
-    /// Stores what an operator has frozen.
-    fn store(&self, cut: Taken) {
-        let (process, storage) = (Arc::clone(&self.process), self.storage.clone());
-        let (offload, job) = (Arc::clone(&self.offload), Arc::clone(&self.job));
-        self.step(async move {
-            match process.store(cut, &storage, &*offload).await {
-                Ok(ack) => Some(Event::Report(Report::Acked(ack))),
-                Err(error) => {
-                    job.fail(error);
-                    None
-                }
-            }
-        });
+    /// Does work of this process.
+    fn work(&self, work: Work) {
+        self.step(work.map(|report| report.map(Event::Report)));
     }
 
     fn act(&mut self, action: Action) {
@@ -271,34 +271,15 @@ impl Driver {
         }
     }
 
+    /// Asks something of all processes.
     fn order(&mut self, order: Order) {
-        match order {
-            Order::Trigger { epoch, kind } => {
-                self.process.set_kind(epoch, kind);
-                let before = reach("trigger-before");
-                let next = self.job.trigger();
-                debug_assert_eq!(next, epoch.next(), "only the coordinator triggers");
-                if let Err(error) = before.and_then(|()| reach("trigger-after")) {
-                    self.job.fail(error);
-                }
-            }
-            Order::Commit { checkpoint } => {
-                let waiting = self.process.take_waiting(checkpoint);
-                let (offload, storage) = (Arc::clone(&self.offload), self.storage.clone());
-                let job = Arc::clone(&self.job);
-                self.step(async move {
-                    match commit(waiting, &*offload, &storage).await {
-                        Ok(()) => Some(Event::Report(Report::Committed { checkpoint })),
-                        Err(error) => {
-                            job.fail(error);
-                            None
-                        }
-                    }
-                });
-            }
-            Order::Drain => self.job.drain(),
-            Order::Release => self.job.release(),
-            Order::Halt => self.job.halt(),
+        if let Some(peers) = &self.job.config().peers
+            && let Err(error) = tell_all(&**peers, &Told::Order(order.clone()))
+        {
+            return self.job.fail(error);
+        }
+        if let Some(work) = self.member.obey(order) {
+            self.work(work);
         }
     }
 
@@ -326,10 +307,29 @@ impl Driver {
         if self.coordinator.is_released() {
             while self.steps.next().await.is_some() {}
         } else if !self.logging {
-            self.process.abandon().into_iter().for_each(|mut committable| committable.abort());
+            self.member.abandon();
         }
         if let Some(answer) = self.answer.take() {
             let _ = answer.send(Err("the job has ended".to_owned()));
         }
     }
+}
+
+/// Takes the reports of the other processes, if there are any; returns how many processes there are.
+fn hear_others(job: &Arc<Job>, hearing: &mpsc::UnboundedSender<(usize, Report)>) -> usize {
+    let Some(peers) = &job.config().peers else { return 1 };
+    let (hearing, failing) = (hearing.clone(), Arc::downgrade(job));
+    peers.listen(
+        Topic::Checkpoints,
+        Box::new(move |from, message| match serde_json::from_slice(message) {
+            // The loop has ended only when the job has.
+            Ok(report) => drop(hearing.unbounded_send((from, report))),
+            Err(error) => {
+                if let Some(job) = failing.upgrade() {
+                    job.fail(Error::state(format!("process {from} reports: {error}")));
+                }
+            }
+        }),
+    );
+    peers.processes()
 }

@@ -19,6 +19,7 @@
 
 pub mod options;
 pub mod checkpoints;
+mod threaded;
 
 mod process;
 mod driver;
@@ -42,8 +43,9 @@ pub mod error;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use checkpoints::{Checkpoints, Requests, Running, Threaded};
+pub use checkpoints::{Checkpoints, Requests};
 pub use coordinator::{Status, Then};
 pub use error::{CommitError, StorageError};
 pub use options::{CheckpointOptions, Restore};
 pub use storage::{ObjectRef, Storage};
+pub use threaded::{Running, Threaded};

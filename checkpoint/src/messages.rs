@@ -5,8 +5,7 @@
 //! coordinator <-Report-- every process        frozen and stored, declined, committed, drained
 //! ```
 //!
-//! Within one process the messages go through a channel; they are plain data, so that they can cross
-//! a wire.
+//! The coordinator is in the first process; to the others the messages go over their links.
 //!
 //! **Sources**: Flink's `TriggerCheckpoint`, `AcknowledgeCheckpoint`, `DeclineCheckpoint`,
 //! `NotifyCheckpointComplete`.
@@ -27,7 +26,7 @@ pub struct Instance {
 }
 
 /// What the coordinator asks of a process.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Order {
     /// Move all sources to the epoch after this one.
     Trigger {
@@ -68,7 +67,7 @@ pub struct Ack {
 }
 
 /// What a process tells the coordinator.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Report {
     /// All its workers have built their dataflows, which hold these operators.
     Started {

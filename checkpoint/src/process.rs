@@ -66,6 +66,11 @@ impl Process {
         Process { attempt, first, resumes, undo_after, taken, state: Mutex::new(state) }
     }
 
+    /// Returns which start of the job this is, from 1.
+    pub(crate) fn attempt(&self) -> u64 {
+        self.attempt
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

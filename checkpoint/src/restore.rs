@@ -19,14 +19,16 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use highwater_core::cut::EncodedState;
 use highwater_core::error::{Error, Result};
 use highwater_core::time::Epoch;
+use serde::{Deserialize, Serialize};
 
+use crate::driver::Opening;
 use crate::error::{CommitError, StorageError};
 use crate::log::{Attempt, Completed, History};
 use crate::manifest::{Manifest, PartRef, StoredState};
 use crate::marker::is_committed;
 use crate::options::Restore;
 use crate::savepoint::Savepoint;
-use crate::storage::Storage;
+use crate::storage::{ObjectRef, Storage};
 
 /// How many parts are read at once.
 const AT_ONCE: usize = 8;
@@ -39,9 +41,23 @@ struct Operator {
     committed: Vec<String>,
 }
 
+/// Where what a job goes on from is read.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) enum Whence {
+    /// It begins anew.
+    #[default]
+    Nothing,
+    /// From a checkpoint: of this job, or of the one at the address.
+    Checkpoint(Option<String>, ObjectRef),
+    /// From the savepoint at the address.
+    Savepoint(String),
+}
+
 /// What a job goes on from.
 #[derive(Debug, Default)]
 pub(crate) struct Restored {
+    /// Where it was read.
+    whence: Whence,
     /// The epoch in which the job begins.
     first: u64,
     /// The number of key groups, of a job that goes on.
@@ -103,15 +119,46 @@ impl Restored {
                 let elsewhere = Storage::open(url)?;
                 let log = crate::log::read(&elsewhere).await?;
                 let found = newest(&elsewhere, None, &log.completed).await?;
-                let found = found.ok_or_else(|| {
+                let mut found = found.ok_or_else(|| {
                     Error::option("--restore", url, "a savepoint or a folder with checkpoints")
                 })?;
+                if let Whence::Checkpoint(at, _) = &mut found.whence {
+                    *at = Some(url.to_owned());
+                }
                 return Ok(found.without_results(history));
             }
             Err(error) => return Err(Error::state(error)),
         };
-        let restored = load(savepoint.storage(), &manifest).await?;
+        let mut restored = load(savepoint.storage(), &manifest).await?;
+        restored.whence = Whence::Savepoint(url.to_owned());
         Ok(restored.without_results(history))
+    }
+
+    /// Reads what another process of the job goes on from, without results: those are its business.
+    ///
+    /// # Errors
+    /// When it cannot be read here.
+    pub(crate) async fn fetch(opening: &Opening, storage: &Storage) -> Result<Self> {
+        let mut restored = match &opening.whence {
+            Whence::Nothing => Restored::default(),
+            Whence::Checkpoint(at, manifest) => {
+                let elsewhere = at.as_ref().map(|url| Storage::open(url)).transpose()?;
+                let storage = elsewhere.as_ref().unwrap_or(storage);
+                let manifest = Manifest::load(storage, manifest).await.map_err(Error::state)?;
+                load(storage, &manifest).await?
+            }
+            Whence::Savepoint(url) => {
+                let (savepoint, manifest) = Savepoint::load(url).await.map_err(Error::state)?;
+                load(savepoint.storage(), &manifest).await?
+            }
+        };
+        restored.operators.values_mut().for_each(|operator| operator.committed.clear());
+        restored.first = opening.first;
+        Ok(restored)
+    }
+
+    pub(crate) fn whence(&self) -> &Whence {
+        &self.whence
     }
 
     /// The results of another job are its own business; the numbers of this one go on.
@@ -191,6 +238,7 @@ async fn newest(
                 if !restored.unfinished {
                     restored.operators.values_mut().for_each(|o| o.committed.clear());
                 }
+                restored.whence = Whence::Checkpoint(None, commit.manifest.clone());
                 restored.from = Some(commit.clone());
                 restored.undoes = damaged.is_some();
                 return Ok(Some(restored));

@@ -206,7 +206,10 @@ impl Storage {
 
     /// Writes an object if there is none at its path, and returns whether there was none. When a
     /// try fails after it was done, the next one finds it: `false` may mean our own.
-    pub(crate) async fn create(&self, path: &str, content: Bytes) -> Result<bool, StorageError> {
+    ///
+    /// # Errors
+    /// If the store did not take it.
+    pub async fn create(&self, path: &str, content: Bytes) -> Result<bool, StorageError> {
         let at = self.location(path)?;
         let made = self.tried(path, Doing::Write, || async {
             match self.store.put_opts(&at, content.clone().into(), PutMode::Create.into()).await {
@@ -282,7 +285,11 @@ impl Storage {
             .map_err(|source| StorageError::Folder { folder, source })
     }
 
-    async fn fetch(&self, path: &str) -> Result<Bytes, StorageError> {
+    /// Reads an object that checks itself: nothing is compared with what was written.
+    ///
+    /// # Errors
+    /// If it is missing or cannot be read.
+    pub async fn fetch(&self, path: &str) -> Result<Bytes, StorageError> {
         let at = self.location(path)?;
         self.tried(path, Doing::Read, || async { self.store.get(&at).await?.bytes().await }).await
     }

@@ -19,8 +19,16 @@
 //! | talk HTTP | [`rest`] |
 
 pub mod id;
+pub mod record;
+pub mod frame;
+
+pub mod coordinator;
+pub mod ledger;
+pub mod programs;
 pub mod view;
 
+pub mod agent;
+pub mod serve;
 pub mod rest;
 
 pub mod error;

@@ -63,6 +63,11 @@ impl Views {
         self.lock().get(&job).cloned().unwrap_or_default()
     }
 
+    /// Returns the jobs of which anything is known.
+    pub fn jobs(&self) -> Vec<JobId> {
+        self.lock().keys().copied().collect()
+    }
+
     /// Forgets all jobs but those.
     pub fn retain(&self, is_known: impl Fn(JobId) -> bool) {
         self.lock().retain(|job, _| is_known(*job));

@@ -4,24 +4,24 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
 
-use highwater_cluster::rest::{Access, Known, Token, document, listen, router, serve};
+use highwater_cluster::rest::{Token, document};
+use highwater_cluster::serve::{Options, Server};
 use serde_json::Value;
 
-/// A server of its own thread, which ends with the tests.
+/// A coordinator on a thread of its own, which ends with the tests.
 fn server(token: Option<&str>) -> SocketAddr {
     let (sender, address) = std::sync::mpsc::channel();
     let token = token.map(|token| Token::new(token).unwrap());
     std::thread::spawn(move || {
+        let any = "127.0.0.1:0".parse().unwrap();
+        let state = "memory://".to_owned();
+        let options = Options { listen: any, agents_listen: any, state, token, checkpoints: None };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let listener = listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
-            let address = listener.local_addr().unwrap();
-            sender.send(address).unwrap();
-            let known = Arc::new(Known { views: Arc::default() });
-            let router = router(known, Access::new(address, token).unwrap());
-            serve(listener, router, std::future::pending()).await.unwrap();
+            let server = Server::open(options).await.unwrap();
+            sender.send(server.addresses().unwrap().0).unwrap();
+            server.run(std::future::pending()).await.unwrap();
         });
     });
     address.recv().unwrap()
@@ -65,4 +65,43 @@ fn only_whoever_has_the_token_learns_more_than_that_somebody_is_there() {
     }
     let (status, body) = get(server, "/openapi.json", "authorization: Bearer 0123456789abcdef\r\n");
     assert_eq!((status, body), (200, serde_json::to_value(document()).unwrap()));
+}
+
+#[test]
+fn every_path_is_described_and_what_is_wrong_with_a_request_is_said() {
+    let document = serde_json::to_value(document()).unwrap();
+    let paths = document["paths"].as_object().unwrap();
+    for path in [
+        "/overview",
+        "/config",
+        "/jobs",
+        "/jobs/overview",
+        "/jobs/{jobid}",
+        "/jobs/{jobid}/status",
+        "/jobs/{jobid}/config",
+        "/jobs/{jobid}/exceptions",
+        "/jobs/{jobid}/checkpoints",
+        "/jobs/{jobid}/checkpoints/config",
+        "/jobs/{jobid}/savepoints",
+        "/jobs/{jobid}/savepoints/{triggerid}",
+        "/jobs/{jobid}/stop",
+        "/jobs/{jobid}/rescaling",
+        "/jobs/{jobid}/resource-requirements",
+        "/taskmanagers",
+        "/taskmanagers/{taskmanagerid}/logs",
+        "/jars/upload",
+        "/jars/{jarid}/run",
+    ] {
+        assert!(paths.contains_key(path), "{path} is not described");
+    }
+    let server = server(None);
+    let id = "0".repeat(32);
+    let (status, body) = get(server, &format!("/jobs/{id}"), "");
+    assert_eq!((status, &body["errors"][0]), (404, &format!("there is no job {id}").into()));
+    let (status, body) = get(server, "/jobs/x/status", "");
+    assert_eq!(status, 400);
+    let why = body["errors"][0].as_str().unwrap();
+    assert!(why.contains("\"x\" is not a name, which has 32 hexadecimal digits"), "{why}");
+    let (status, body) = get(server, "/overview", "");
+    assert_eq!((status, &body["slots-total"], &body["coordinator"]), (200, &0.into(), &1.into()));
 }

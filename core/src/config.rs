@@ -7,6 +7,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::cut::Snapshots;
 use crate::error::{Error, Result};
 use crate::key::{KeyGroups, MAX_PARALLELISM, default_max_parallelism};
+use crate::peers::Peers;
 use crate::store::Stores;
 use crate::witness::Witness;
 use crate::worker::Turns;
@@ -56,8 +57,10 @@ impl Default for Budget {
 /// The options of a job.
 #[derive(Clone)]
 pub struct Config {
-    /// How many worker threads run the job.
+    /// How many worker threads run the job in each of its processes.
     pub workers: usize,
+    /// The other processes of the job; `None` if it has only this one.
+    pub peers: Option<Arc<dyn Peers>>,
     /// How bounded sources are treated.
     pub mode: Mode,
     /// How often sources move their watermark.
@@ -68,6 +71,8 @@ pub struct Config {
     pub rate: Option<u64>,
     /// The bytes that may be in flight per edge, sender, receiver and epoch.
     pub credit_bytes: u64,
+    /// The same between workers of different processes, which learn later what was processed.
+    pub credit_bytes_across: u64,
     /// The records of a batch; `None` fits batches to the processor's cache.
     pub batch_records: Option<usize>,
     /// How long an operator may run at a time.
@@ -94,11 +99,13 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             workers: 1,
+            peers: None,
             mode: Mode::default(),
             watermark_interval: Duration::from_millis(200),
             max_parallelism: None,
             rate: None,
             credit_bytes: 4 << 20,
+            credit_bytes_across: 8 << 20,
             batch_records: None,
             budget: Budget::default(),
             clock: Arc::new(SystemClock::default()),
@@ -131,14 +138,21 @@ impl Config {
         Config { workers, ..Config::default() }
     }
 
+    /// Returns how many workers there are in all processes.
+    #[must_use]
+    pub fn total_workers(&self) -> usize {
+        self.workers * self.peers.as_ref().map_or(1, |peers| peers.processes())
+    }
+
     /// Returns the division of keys among the workers.
     ///
     /// # Errors
     /// When an option has a value that is not allowed.
     pub fn key_groups(&self) -> Result<KeyGroups> {
         self.check()?;
-        let max = self.max_parallelism.unwrap_or_else(|| default_max_parallelism(self.workers));
-        Ok(KeyGroups::new(max, self.workers))
+        let max =
+            self.max_parallelism.unwrap_or_else(|| default_max_parallelism(self.total_workers()));
+        Ok(KeyGroups::new(max, self.total_workers()))
     }
 
     /// Checks that every option has a value that is allowed.
@@ -147,13 +161,15 @@ impl Config {
     /// [`Error::Option`] names the first that has not, and says what is allowed.
     pub fn check(&self) -> Result<()> {
         let most = MAX_PARALLELISM as usize;
-        if self.workers == 0 || self.workers > most {
-            return Err(Error::option("--workers", self.workers, format!("1 to {most}")));
+        let total = self.total_workers();
+        if total == 0 || total > most {
+            let expected = format!("1 to {most} in all processes");
+            return Err(Error::option("--workers", total, expected));
         }
         if let Some(max) = self.max_parallelism
-            && (max < self.workers as u32 || max > MAX_PARALLELISM)
+            && (max < total as u32 || max > MAX_PARALLELISM)
         {
-            let expected = format!("{} (the workers) to {MAX_PARALLELISM}", self.workers);
+            let expected = format!("{total} (the workers) to {MAX_PARALLELISM}");
             return Err(Error::option("--max-parallelism", max, expected));
         }
         if self.watermark_interval < MIN_WATERMARK_INTERVAL {
@@ -176,7 +192,7 @@ mod tests {
         let refused = |config: Config| config.check().expect_err("must be refused").sentence();
         assert_eq!(
             refused(Config::workers(0)),
-            "option --workers: 0 is not allowed, expected 1 to 32768"
+            "option --workers: 0 is not allowed, expected 1 to 32768 in all processes"
         );
         let config = Config { max_parallelism: Some(1), ..Config::workers(2) };
         assert!(refused(config).starts_with("option --max-parallelism: 1 is not allowed"));

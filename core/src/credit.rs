@@ -14,6 +14,9 @@
 //! epoch `e`: otherwise two operators that share an edge deadlock as soon as one of them is done
 //! with `e` before the other.
 //!
+//! What a worker of another process has sent is not counted here but owed to it, until it is told
+//! (`across/credits.rs`).
+//!
 //! **Invariant** I7: in flight per edge and bucket <= credit + one activation, asserted by
 //! `tests/memory.rs`.
 //!
@@ -26,6 +29,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use timely::scheduling::activate::SyncActivator;
 
+use crate::across::Credits;
 use crate::metrics::Counter;
 use crate::time::Epoch;
 
@@ -37,13 +41,21 @@ pub(crate) const BUCKETS: usize = 4;
 type Lane = [AtomicI64; BUCKETS];
 
 /// The bytes in flight on one edge of the dataflow, shared by all workers of the process.
+///
+/// A lane whose sender is in another process counts what was processed and not yet told there.
 #[derive(Debug)]
 pub struct Edge {
     place: usize,
     limit: i64,
+    /// The limit of lanes to other processes.
+    limit_across: i64,
     workers: usize,
     lanes: Vec<Lane>,
     waiting: Vec<Waiting>,
+    /// Which workers are elsewhere, if any are.
+    credits: Option<Arc<Credits>>,
+    /// Whether anything is owed to senders elsewhere.
+    owing: AtomicBool,
     /// What every sender has sent, for metrics.
     sent: Vec<Sent>,
 }
@@ -81,11 +93,31 @@ impl Edge {
         Edge {
             place: 0,
             limit: i64::try_from(limit).unwrap_or(i64::MAX),
+            limit_across: 0,
             workers,
             lanes: (0..workers * workers).map(|_| Lane::default()).collect(),
             waiting: (0..workers).map(|_| Waiting::default()).collect(),
+            credits: None,
+            owing: AtomicBool::new(false),
             sent: (0..workers).map(|_| Sent::default()).collect(),
         }
+    }
+
+    /// Lets some of the workers be in other processes.
+    ///
+    /// - `limit`: the bytes that may be in flight between processes per sender, receiver and epoch.
+    pub(crate) fn across(self, credits: &Arc<Credits>, limit: u64) -> Self {
+        let limit_across = i64::try_from(limit).unwrap_or(i64::MAX);
+        Edge { limit_across, credits: Some(Arc::clone(credits)), ..self }
+    }
+
+    pub(crate) fn is_here(&self, worker: usize) -> bool {
+        self.credits.as_ref().is_none_or(|credits| credits.is_here(worker))
+    }
+
+    /// The bytes that may be in flight to a receiver.
+    fn limit_to(&self, receiver: usize) -> i64 {
+        if self.is_here(receiver) { self.limit } else { self.limit_across }
     }
 
     /// Gives the edge its number in the plan.
@@ -132,11 +164,45 @@ impl Edge {
 
     /// Counts bytes as processed, and wakes the sender if it waits and half its credit is back.
     pub fn release(&self, sender: usize, receiver: usize, epoch: Epoch, bytes: u64) {
-        let lane = &self.lane(sender, receiver)[bucket(epoch)];
+        match &self.credits {
+            Some(credits) if !credits.is_here(sender) => {
+                let lane = &self.lane(sender, receiver)[bucket(epoch)];
+                let owed = lane.fetch_add(bytes as i64, Ordering::SeqCst) + bytes as i64;
+                self.owing.store(true, Ordering::SeqCst);
+                if owed > self.limit_across / 2 {
+                    credits.hurry();
+                }
+            }
+            _ => self.give_back(sender, receiver, bucket(epoch), bytes),
+        }
+    }
+
+    /// Takes what is owed to senders elsewhere: sender, receiver, bucket, bytes.
+    pub(crate) fn take_owed(&self, mut take: impl FnMut(usize, usize, usize, u64)) {
+        if !self.owing.swap(false, Ordering::SeqCst) {
+            return;
+        }
+        for sender in (0..self.workers).filter(|sender| !self.is_here(*sender)) {
+            for receiver in (0..self.workers).filter(|receiver| self.is_here(*receiver)) {
+                for (bucket, owed) in self.lane(sender, receiver).iter().enumerate() {
+                    let bytes = owed.swap(0, Ordering::SeqCst);
+                    if bytes > 0 {
+                        take(sender, receiver, bucket, bytes.unsigned_abs());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Counts bytes of a sender of this process as processed.
+    ///
+    /// - `bucket`: of their epoch.
+    pub(crate) fn give_back(&self, sender: usize, receiver: usize, bucket: usize, bytes: u64) {
+        let lane = &self.lane(sender, receiver)[bucket % BUCKETS];
         let left = lane.fetch_sub(bytes as i64, Ordering::SeqCst) - bytes as i64;
         debug_assert!(left >= 0, "more bytes processed than sent: {left}");
         let waiting = &self.waiting[sender];
-        if left <= self.limit / 2 && waiting.any.swap(false, Ordering::SeqCst) {
+        if left <= self.limit_to(receiver) / 2 && waiting.any.swap(false, Ordering::SeqCst) {
             let mut activators = waiting.activators.lock().unwrap_or_else(PoisonError::into_inner);
             for (_operator, activator) in activators.drain(..) {
                 // The worker may be gone already, which is no concern of ours.
@@ -157,7 +223,8 @@ impl Edge {
 
     /// The first receiver for which a sender has no credit.
     fn blocker(&self, sender: usize, epoch: Epoch) -> Option<usize> {
-        (0..self.workers).find(|&receiver| self.in_flight(sender, receiver, epoch) > self.limit)
+        (0..self.workers)
+            .find(|&receiver| self.in_flight(sender, receiver, epoch) > self.limit_to(receiver))
     }
 
     /// Registers a sender to be woken; returns false if there is credit after all.

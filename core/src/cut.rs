@@ -13,6 +13,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Result};
 use crate::metrics::OperatorMetrics;
 use crate::sink::Committable;
@@ -42,7 +44,7 @@ pub trait FrozenState: Send {
 }
 
 /// How much is frozen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CutKind {
     /// Only what has changed since the freeze before, where that was tracked.
     pub delta: bool,

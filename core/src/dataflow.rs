@@ -10,7 +10,7 @@ use crate::credit::Edge;
 use crate::error::Result;
 use crate::exchange::default_batch_records;
 use crate::iterate::Clock;
-use crate::job::{EDGE, Job};
+use crate::job::Job;
 use crate::plan::{Plan, PlannedInput};
 use crate::time::Time;
 
@@ -119,8 +119,6 @@ impl<'scope> Dataflow<'scope> {
     /// Makes the next edge, shared with the same edge on the other workers.
     pub(crate) fn next_edge(&self) -> Arc<Edge> {
         let place = self.edges.replace(self.edges.get() + 1);
-        let (workers, credit) = (self.workers(), self.job.config().credit_bytes);
-        let edge = self.job.shared(EDGE, place, || Ok(Edge::new(workers, credit).at(place)));
-        edge.unwrap_or_else(|_| unreachable!("making an edge cannot fail"))
+        self.job.edge(place, self.workers())
     }
 }

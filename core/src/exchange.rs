@@ -21,10 +21,11 @@ use timely::logging::TimelyLogger;
 use timely::worker::Worker;
 
 use crate::credit::Edge;
-use crate::record::{Batch, Data, ExchangeData, Record, batch_bytes};
+use crate::error::Error;
+use crate::parcel::{Envelope, Parcel, pack};
+use crate::record::{Batch, Data, ExchangeData, Record, batch_bytes, bytes_on_arrival};
+use crate::store::lose;
 use crate::time::Time;
-
-type Envelope<T> = Message<Time, Batch<T>>;
 
 /// Who sent the batch that was pulled last; shared between a puller and its operator.
 pub(crate) type Sender = Rc<Cell<usize>>;
@@ -43,19 +44,21 @@ where
     F: FnMut(&T) -> usize + 'static,
 {
     type Pusher = RoutePusher<T, F>;
-    type Puller = TaggingPuller<Box<dyn Pull<Envelope<T>>>>;
+    type Puller = Unpacker<T>;
 
     fn connect(
         self,
         worker: &Worker,
         identifier: usize,
         address: Rc<[usize]>,
-        logging: Option<TimelyLogger>,
+        _logging: Option<TimelyLogger>,
     ) -> (Self::Pusher, Self::Puller) {
-        let (senders, receiver) = worker.allocate::<Envelope<T>>(identifier, address);
+        let (senders, receiver) = worker.allocate::<Parcel<T>>(identifier, address);
         let me = worker.index();
         let lanes = senders.into_iter().enumerate().map(|(to, sender)| Lane {
-            pusher: LogPusher::new(sender, me, to, identifier, logging.clone()),
+            sender,
+            is_here: self.edge.is_here(to),
+            packed: Vec::new(),
             buffer: Vec::new(),
         });
         let pusher = RoutePusher {
@@ -67,8 +70,7 @@ where
             me,
             batch_records: self.batch_records,
         };
-        let puller = LogPuller::new(receiver, me, identifier, logging);
-        (pusher, TaggingPuller { puller, sender: self.sender })
+        (pusher, Unpacker { receiver, sender: self.sender, current: None })
     }
 }
 
@@ -126,8 +128,38 @@ pub(crate) fn flat_bytes<T>(batch: &Batch<T>) -> u64 {
 
 /// The way to one worker.
 struct Lane<T: 'static> {
-    pusher: LogPusher<Box<dyn Push<Envelope<T>>>>,
+    sender: Box<dyn Push<Parcel<T>>>,
+    /// Whether the worker is in this process.
+    is_here: bool,
+    /// Room for the bytes of batches for another process.
+    packed: Vec<u8>,
     buffer: Batch<T>,
+}
+
+impl<T: ExchangeData> Lane<T> {
+    /// Sends a batch; the memory of one that was packed is used again.
+    fn send(&mut self, me: usize, time: Time, mut data: Batch<T>) {
+        if self.is_here {
+            let mut envelope = Envelope::new(time, data);
+            envelope.from = me;
+            self.sender.push(&mut Some(Parcel::Here(envelope)));
+            return;
+        }
+        let mut packed = std::mem::take(&mut self.packed);
+        packed.clear();
+        if let Err(error) = pack(me, time, &data, &mut packed) {
+            lose(Error::program(format!("its records cannot be sent to another process: {error}")));
+        }
+        let mut parcel = Some(Parcel::Packed(packed));
+        self.sender.push(&mut parcel);
+        if let Some(Parcel::Packed(packed)) = parcel {
+            self.packed = packed;
+        }
+        data.clear();
+        if self.buffer.capacity() == 0 {
+            self.buffer = data;
+        }
+    }
 }
 
 /// Divides batches among the workers.
@@ -147,8 +179,9 @@ impl<T: ExchangeData, F: FnMut(&T) -> usize> RoutePusher<T, F> {
         let lane = &mut self.lanes[to];
         let data = std::mem::take(&mut lane.buffer);
         self.pending -= data.len();
-        self.edge.send(self.me, to, time.epoch, batch_bytes(&data));
-        lane.pusher.push(&mut Some(Message::new(time, data)));
+        let bytes = if lane.is_here { batch_bytes(&data) } else { bytes_on_arrival(&data) };
+        self.edge.send(self.me, to, time.epoch, bytes);
+        lane.send(self.me, time, data);
     }
 
     fn flush(&mut self) {
@@ -190,7 +223,8 @@ impl<T: ExchangeData, F: FnMut(&T) -> usize> Push<Envelope<T>> for RoutePusher<T
             Some(Message { time, data, .. }) if self.lanes.len() == 1 => {
                 debug_assert!(!data.is_empty(), "I6: an empty batch was sent");
                 self.edge.send(self.me, 0, time.epoch, batch_bytes(data));
-                self.lanes[0].pusher.push(message);
+                self.lanes[0].send(self.me, *time, std::mem::take(data));
+                *message = None;
             }
             Some(Message { time, data, .. }) => {
                 if self.time != Some(*time) {
@@ -202,10 +236,32 @@ impl<T: ExchangeData, F: FnMut(&T) -> usize> Push<Envelope<T>> for RoutePusher<T
             None => {
                 self.flush();
                 for lane in &mut self.lanes {
-                    lane.pusher.push(&mut None);
+                    lane.sender.push(&mut None);
                 }
             }
         }
+    }
+}
+
+/// Takes batches out of their parcels, and notes who sent each.
+pub(crate) struct Unpacker<T> {
+    receiver: Box<dyn Pull<Parcel<T>>>,
+    sender: Sender,
+    current: Option<Envelope<T>>,
+}
+
+impl<T: ExchangeData> Pull<Envelope<T>> for Unpacker<T> {
+    #[inline]
+    fn pull(&mut self) -> &mut Option<Envelope<T>> {
+        self.current = match self.receiver.pull().take() {
+            Some(Parcel::Here(envelope)) => {
+                self.sender.set(envelope.from);
+                Some(envelope)
+            }
+            Some(Parcel::Packed(_)) => unreachable!("what has arrived is unpacked"),
+            None => None,
+        };
+        &mut self.current
     }
 }
 

@@ -3,6 +3,8 @@
 //! Every worker builds the same dataflow from the same program. The [plan](crate::plan) is written
 //! down by each of them and compared before a record flows.
 
+mod wide;
+
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -11,6 +13,7 @@ use std::thread::Thread;
 
 use timely::scheduling::SyncActivator;
 
+use crate::across::Across;
 use crate::config::{Config, Mode};
 use crate::credit::Edge;
 use crate::error::{Error, Result};
@@ -19,6 +22,8 @@ use crate::metrics::Metrics;
 use crate::plan::Plan;
 use crate::sink::Committable;
 use crate::time::Epoch;
+
+pub use crate::across::Totals;
 
 /// How far a job is on its way to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,8 +47,11 @@ type MeetingPoints = BTreeMap<(&'static str, usize), Arc<dyn Any + Send + Sync>>
 /// The things of a job that its workers share within a process.
 pub struct Job {
     config: Config,
+    /// The other processes, if there are any.
+    across: Option<Arc<Across>>,
     key_groups: KeyGroups,
     metrics: Metrics,
+    totals: Mutex<Option<Totals>>,
     batch_mode: AtomicBool,
     epoch: AtomicU64,
     phase: AtomicU8,
@@ -71,10 +79,14 @@ impl Job {
     pub fn new(config: Config) -> Result<Self> {
         let key_groups = config.key_groups()?;
         let first = config.snapshots.as_ref().map_or(Epoch(0), |snapshots| snapshots.first_epoch());
+        let peers = config.peers.as_ref();
+        let across = peers.map(|peers| Across::new(Arc::clone(peers), config.workers, first));
         Ok(Job {
+            across,
             config,
             key_groups,
             metrics: Metrics::default(),
+            totals: Mutex::default(),
             batch_mode: AtomicBool::new(false),
             epoch: AtomicU64::new(first.0),
             phase: AtomicU8::new(Phase::Running as u8),
@@ -230,7 +242,7 @@ impl Job {
         edges.filter_map(|(_, edge)| Arc::clone(edge).downcast().ok()).collect()
     }
 
-    /// Returns whether all workers have built their dataflows.
+    /// Returns whether all workers of this process have built their dataflows.
     #[must_use]
     pub fn is_built(&self) -> bool {
         let built = self.plan_hashes.lock().unwrap_or_else(PoisonError::into_inner).len();
@@ -238,7 +250,8 @@ impl Job {
     }
 
     /// Returns whether all sources have ended and everything that came from them has been worked
-    /// off, timers included: another checkpoint would hold the results of the whole input.
+    /// off in this process, timers included: another checkpoint would hold the results of the whole
+    /// input.
     #[must_use]
     pub fn is_drained(&self) -> bool {
         self.is_built() && self.metrics.operators().iter().all(|o| o.watermark() == i64::MAX)
@@ -279,8 +292,14 @@ impl Job {
     /// Ends the job with an error; the first one counts.
     pub fn fail(&self, error: Error) {
         tracing::debug!(error = %error, "the job fails");
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = failure.get_or_insert(error);
         self.failed.store(true, Ordering::SeqCst);
+        if let Some(across) = &self.across {
+            // What waits for other processes now fails in turn, with an error that must not count.
+            across.fail(first);
+        }
+        drop(failure);
         self.stop_workers();
     }
 
@@ -323,7 +342,14 @@ impl Job {
             Some(&(_, expected)) if expected != found => {
                 Err(Error::PlanMismatch { worker, found, expected })
             }
-            _ => Ok(()),
+            _ => {
+                if let Some(across) =
+                    self.across.as_ref().filter(|_| hashes.len() == self.config.workers)
+                {
+                    across.tell_plan(found);
+                }
+                Ok(())
+            }
         }
     }
 
@@ -331,24 +357,5 @@ impl Job {
     pub fn hand_over(&self, worker: usize, committable: Box<dyn Committable>) {
         let mut committables = self.committables.lock().unwrap_or_else(PoisonError::into_inner);
         committables.push((worker, committable));
-    }
-
-    /// Makes the results of a job visible, worker by worker, or throws them away if it failed.
-    ///
-    /// # Errors
-    /// The first error of a commit; the results that follow it are then thrown away.
-    pub fn finish(&self) -> Result<()> {
-        let failure = self.take_failure();
-        let mut committables =
-            std::mem::take(&mut *self.committables.lock().unwrap_or_else(PoisonError::into_inner));
-        committables.sort_by_key(|(worker, _)| *worker);
-        let mut verdict = failure.map_or(Ok(()), Err);
-        for (_, mut committable) in committables {
-            match verdict {
-                Ok(()) => verdict = committable.commit(),
-                Err(_) => committable.abort(),
-            }
-        }
-        verdict
     }
 }

@@ -32,12 +32,15 @@ pub mod shell;
 pub mod context;
 pub mod harness;
 mod exchange;
+mod parcel;
+pub mod wire;
 pub mod credit;
 pub mod iterate;
 
 pub mod plan;
 pub mod job;
 pub mod peers;
+mod across;
 pub mod dataflow;
 pub mod worker;
 pub mod witness;

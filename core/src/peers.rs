@@ -50,8 +50,8 @@ pub trait Peers: Send + Sync {
     /// handed over on a thread that must not be held up.
     fn listen(&self, topic: Topic, ear: Ear);
 
-    /// Says when another process has failed or is gone; at once, if one is. Called for the first
-    /// only.
+    /// Says when another process has failed or is gone; at once, if one is. Only the first counts,
+    /// and only who wants to know it last is told.
     fn on_loss(&self, act: OnLoss);
 
     /// Tells the others that the job has failed here, so that it fails everywhere.

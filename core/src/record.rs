@@ -41,6 +41,15 @@ pub type Batch<T> = Vec<Record<T>>;
 /// Values without owned memory count exactly. For others the first record is measured by the size
 /// of its serialised form and stands for all: one measurement a batch, not one a record.
 pub(crate) fn batch_bytes<T: Serialize>(batch: &Batch<T>) -> u64 {
+    bytes_with_room(batch, batch.capacity())
+}
+
+/// The bytes of a batch in the process that it arrives in: there it has as much room as records.
+pub(crate) fn bytes_on_arrival<T: Serialize>(batch: &Batch<T>) -> u64 {
+    bytes_with_room(batch, batch.len())
+}
+
+fn bytes_with_room<T: Serialize>(batch: &Batch<T>, room: usize) -> u64 {
     let flat = std::mem::size_of::<Record<T>>();
     let owned = match batch.first() {
         Some(first) if std::mem::needs_drop::<T>() => {
@@ -48,7 +57,7 @@ pub(crate) fn batch_bytes<T: Serialize>(batch: &Batch<T>) -> u64 {
         }
         _ => 0,
     };
-    (batch.capacity() * flat + batch.len() * owned) as u64
+    (room * flat + batch.len() * owned) as u64
 }
 
 #[cfg(test)]

@@ -38,6 +38,7 @@
 //! VLDB 2021; Flink's `AbstractStreamOperator`.
 
 mod logic;
+mod flow;
 mod build;
 mod install;
 
@@ -71,8 +72,9 @@ use crate::time::{Bounds, Epoch, Time};
 use crate::watermark::of_stamp;
 use crate::worker::Running;
 
-pub use build::{Built, Drain, Flow, Inlet, ShellBuilder, SideRequest, Stage, StagedFlow, forward};
+pub use build::{Inlet, ShellBuilder, SideRequest};
 use cut::Left;
+pub use flow::{Built, Drain, Flow, Stage, StagedFlow, forward};
 pub use idle::{Gossip, SplitWatermarks, Status};
 pub(crate) use input::Input;
 pub(crate) use install::{Start, install, wakers};

@@ -54,8 +54,8 @@ pub trait Sink<T: Data>: Send + 'static {
 
     /// Finishes what earlier attempts of the job have begun: commits what they had prepared and the
     /// log says is committed, again or for the first time, and then throws away everything else
-    /// that they left behind. Called once, before any writer is opened, by a job that takes
-    /// checkpoints.
+    /// that they left behind. Called once, before any writer of any process is opened, by a job that
+    /// takes checkpoints.
     ///
     /// - `attempt`: which start of the job this is. What this attempt or a later one has written is
     ///   left alone: another process of this attempt may write already, and this one may have been

@@ -11,7 +11,7 @@
 //! split and merged by minimum, so that one slow file is never overtaken by another's clock.
 //!
 //! **Sources**: Flink's FLIP-27 (`Source`, `SourceSplit`, `SourceReader`), without the enumerator
-//! process: the list of splits is made once per process, by whichever worker asks first.
+//! process: the list of splits is made once, by whichever worker of the first process asks first.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ pub enum Poll {
 /// A place from which records come, divided into splits.
 ///
 /// # Contract
-/// - *Same everywhere*: `splits` is called once per process and its answer shared by the workers.
+/// - *Same everywhere*: `splits` is called once, and its answer shared by the workers of all processes.
 /// - *Cheap*: `splits` and `open` do not read the data.
 /// - *Replayable*: a reader that resumes at an offset yields what the reader that gave the offset
 ///   has not yet yielded. A source that cannot, such as a socket, says so: a job that reads it and

@@ -4,12 +4,14 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use timely::worker::Worker;
 
 use crate::dataflow::Dataflow;
 use crate::error::{Error, Result};
 use crate::job::Job;
+use crate::peers::Peers;
 use crate::store::Lost;
 use crate::time::Time;
 
@@ -76,6 +78,18 @@ type Build = Arc<dyn for<'scope> Fn(&Dataflow<'scope>) -> Result<()> + Send + Sy
 
 /// Runs a job whatever the type of its program, so that timely is compiled for it once.
 fn start(job: &Arc<Job>, build: Build) -> Result<()> {
+    let ran = match job.others().map(|across| Arc::clone(across.peers())) {
+        Some(peers) => run_across(job, &*peers, build),
+        None => run_here(job, build),
+    };
+    if let Err(error) = ran {
+        job.fail(error);
+    }
+    job.finish()
+}
+
+/// Runs the workers of a job that has no other process.
+fn run_here(job: &Arc<Job>, build: Build) -> Result<()> {
     let config = match job.config().workers {
         1 if job.config().turns.is_none() => timely::Config::thread(),
         workers => timely::Config::process(workers),
@@ -83,12 +97,50 @@ fn start(job: &Arc<Job>, build: Build) -> Result<()> {
     let shared = Arc::clone(job);
     let guards = timely::execute(config, move |worker| work(worker, &shared, &*build))
         .map_err(|message| Error::Start { message })?;
+    join(job, guards);
+    Ok(())
+}
+
+/// Runs the workers of one process of a job that has several.
+fn run_across(job: &Arc<Job>, peers: &dyn Peers, build: Build) -> Result<()> {
+    let failing = Arc::downgrade(job);
+    peers.on_loss(Box::new(move |error| {
+        if let Some(job) = failing.upgrade() {
+            job.fail(error);
+        }
+    }));
+    let mut network = peers.network(job.config().workers)?;
+    let (ended, telling) = (Arc::new(AtomicBool::new(false)), Arc::clone(job));
+    let over = Arc::clone(&ended);
+    let teller = std::thread::Builder::new().name("credits".to_owned()).spawn(move || {
+        telling.keep_telling(|interval| {
+            std::thread::park_timeout(interval);
+            !over.load(Ordering::SeqCst)
+        });
+    });
+    let teller = teller.map_err(|cause| Error::Start { message: cause.to_string() })?;
+    let shared = Arc::clone(job);
+    let (builders, options) = (network.builders(), timely::WorkerConfig::default());
+    let guards = timely::execute::execute_from(builders, Box::new(()), options, move |worker| {
+        work(worker, &shared, &*build);
+    });
+    join(job, guards.map_err(|message| Error::Start { message })?);
+    network.end(!job.has_failed());
+    ended.store(true, Ordering::SeqCst);
+    teller.thread().unpark();
+    match teller.join() {
+        Ok(()) => Ok(()),
+        Err(panic) => Err(Error::Start { message: message_of(&*panic) }),
+    }
+}
+
+/// Waits until the workers have ended.
+fn join(job: &Job, guards: timely::communication::WorkerGuards<()>) {
     for ended in guards.join() {
         if let Err(message) = ended {
             job.fail(Error::Start { message });
         }
     }
-    job.finish()
 }
 
 /// The life of one worker.
@@ -105,7 +157,9 @@ fn work(
             build(&dataflow)?;
             job.agree_on(index, &dataflow.plan())
         })?;
-        step_to_the_end(worker, job);
+        if job.may_begin()? {
+            step_to_the_end(worker, job);
+        }
         Ok(())
     }));
     match lived {

@@ -12,18 +12,17 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use highwater_core::error::{Error, ErrorKind};
 use highwater_core::peers::OnLoss;
+
+use crate::link::Failed;
 
 /// How long a broken data connection waits for its link to say why.
 const MOMENT: Duration = Duration::from_millis(500);
 
 #[derive(Default)]
 struct State {
-    /// Whether somebody has failed or is gone.
-    lost: bool,
-    /// That, until somebody wants to know.
-    error: Option<Error>,
+    /// Who has failed or is gone first.
+    lost: Option<Failed>,
     act: Option<OnLoss>,
     /// Whether this process has said that it goes: nothing is a loss any more.
     leaving: bool,
@@ -46,24 +45,23 @@ impl Fate {
     /// Closes these sockets when somebody is lost.
     pub(crate) fn close_with(&self, data: Vec<TcpStream>) {
         let mut state = self.state();
-        if state.lost {
+        if state.lost.is_some() {
             shut(&data);
         }
         state.data = data;
     }
 
     /// Takes note of the failure or loss of another process.
-    pub(crate) fn lose(&self, error: Error) {
+    pub(crate) fn lose(&self, failed: Failed) {
         let mut state = self.state();
-        if state.lost || state.leaving {
+        if state.lost.is_some() || state.leaving {
             return;
         }
-        state.lost = true;
         shut(&state.data);
-        match &state.act {
-            Some(act) => act(error),
-            None => state.error = Some(error),
+        if let Some(act) = &state.act {
+            act(failed.error());
         }
+        state.lost = Some(failed);
         drop(state);
         self.changed.notify_all();
     }
@@ -71,27 +69,28 @@ impl Fate {
     /// Takes note of a connection for data that broke, unless its link says why.
     pub(crate) fn lose_data(&self, process: usize, message: String) {
         let state = self.state();
-        let told = self.changed.wait_timeout_while(state, MOMENT, |state| !state.lost);
+        let told = self.changed.wait_timeout_while(state, MOMENT, |state| state.lost.is_none());
         drop(told);
-        self.lose(Error::Process { process, kind: ErrorKind::Restart, exit_code: 1, message });
+        self.lose(Failed::lost(process, message));
     }
 
     pub(crate) fn on_loss(&self, act: OnLoss) {
         let mut state = self.state();
-        match state.error.take() {
-            Some(error) => act(error),
-            None => state.act = Some(act),
+        if let Some(failed) = &state.lost {
+            act(failed.error());
         }
+        state.act = Some(act);
     }
 
     pub(crate) fn is_lost(&self) -> bool {
-        self.state().lost
+        self.state().lost.is_some()
     }
 
     /// Waits until somebody is lost or `done` says so.
     pub(crate) fn wait(&self, done: &std::sync::atomic::AtomicBool) {
         let state = self.state();
-        let over = |state: &State| state.lost || done.load(std::sync::atomic::Ordering::SeqCst);
+        let over =
+            |state: &State| state.lost.is_some() || done.load(std::sync::atomic::Ordering::SeqCst);
         let waited = self.changed.wait_while(state, |state| !over(state));
         drop(waited);
     }

@@ -49,6 +49,37 @@ pub(crate) struct Failed {
     pub(crate) message: String,
 }
 
+impl Failed {
+    /// Returns what the others are told of an error; of one that was told, the same.
+    pub(crate) fn of(mine: usize, error: &Error) -> Self {
+        match error {
+            Error::Process { process, kind, exit_code, message } => Failed {
+                process: *process,
+                kind: *kind,
+                exit_code: *exit_code,
+                message: message.clone(),
+            },
+            error => Failed {
+                process: mine,
+                kind: error.kind(),
+                exit_code: error.exit_code(),
+                message: error.sentence(),
+            },
+        }
+    }
+
+    /// Returns what is known of a process that is gone without a word.
+    pub(crate) fn lost(process: usize, message: String) -> Self {
+        Failed { process, kind: Kind::Restart, exit_code: 1, message }
+    }
+
+    /// Returns the error with which the job fails here.
+    pub(crate) fn error(&self) -> Error {
+        let Failed { process, kind, exit_code, message } = self.clone();
+        Error::Process { process, kind, exit_code, message }
+    }
+}
+
 impl Frame {
     fn kind(&self) -> u8 {
         match self {

@@ -12,7 +12,7 @@ use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use highwater_core::error::{Error, ErrorKind, Result};
+use highwater_core::error::{Error, Result};
 use highwater_core::peers::{Ear, Network, OnLoss, Peers, Topic};
 use timely::communication::Hooks;
 use timely::communication::allocator::zero_copy::initialize::{
@@ -114,7 +114,7 @@ impl Drop for Mesh {
 /// Takes what comes from a process; returns whether more may come.
 fn hear(process: usize, frame: std::io::Result<Frame>, ears: &Ears, fate: &Fate) -> bool {
     let lost = |message: String| {
-        fate.lose(Error::Process { process, kind: ErrorKind::Restart, exit_code: 1, message });
+        fate.lose(Failed::lost(process, message));
         false
     };
     match frame {
@@ -127,8 +127,8 @@ fn hear(process: usize, frame: std::io::Result<Frame>, ears: &Ears, fate: &Fate)
             }
             true
         }
-        Ok(Frame::Failed(Failed { process, kind, exit_code, message })) => {
-            fate.lose(Error::Process { process, kind, exit_code, message });
+        Ok(Frame::Failed(failed)) => {
+            fate.lose(failed);
             true
         }
         Ok(Frame::Bye) => false,
@@ -171,18 +171,10 @@ impl Peers for Mesh {
     }
 
     fn fail(&self, error: &Error) {
-        // Whoever told this process tells the others, too.
-        if matches!(error, Error::Process { .. }) {
-            return;
-        }
+        let failed = Failed::of(self.index, error);
         let links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
         for link in links.iter().flatten() {
-            link.send(Frame::Failed(Failed {
-                process: self.index,
-                kind: error.kind(),
-                exit_code: error.exit_code(),
-                message: error.sentence(),
-            }));
+            link.send(Frame::Failed(failed.clone()));
         }
     }
 

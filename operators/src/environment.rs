@@ -18,8 +18,7 @@ use highwater_core::config::Config;
 use highwater_core::dataflow::Dataflow;
 use highwater_core::error::Result;
 use highwater_core::iterate::Iteration;
-use highwater_core::job::Job;
-use highwater_core::metrics::Role;
+use highwater_core::job::{Job, Totals};
 use highwater_core::shell::Plain;
 use highwater_core::source::{Boundedness, Source};
 
@@ -232,11 +231,6 @@ where
         program(&env)?;
         env.finish()
     })?;
-    let metrics = job.metrics();
-    Ok(Summary {
-        records_in: metrics.sum(Role::Source, |o| o.records_in.get()),
-        records_out: metrics.sum(Role::Sink, |o| o.records_in.get()),
-        late_records_dropped: metrics.sum(Role::Operator, |o| o.late_records_dropped.get()),
-        elapsed: start.elapsed(),
-    })
+    let Totals { records_in, records_out, late_records_dropped } = job.totals();
+    Ok(Summary { records_in, records_out, late_records_dropped, elapsed: start.elapsed() })
 }

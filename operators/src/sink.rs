@@ -59,7 +59,7 @@ fn open<T: Data>(env: &Env<'_>, uid: &str, sink: &impl Sink<T>) -> Result<Box<dy
     let mut context = WriterContext::new(env.worker(), env.workers());
     if let Some(snapshots) = &job.config().snapshots {
         let place = env.dataflow().place(uid).unwrap_or_default();
-        job.shared("recovered sink", place, || {
+        job.decided("recovered sink", place, || {
             reach("recover-before")?;
             sink.recover(snapshots.attempt(), &snapshots.committed(uid))?;
             if let Some(after) = snapshots.undo_after() {

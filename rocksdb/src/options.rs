@@ -10,6 +10,8 @@
 //!   No filters of prefixes: they took the scan of an almost empty window from 14 to 5 us per key
 //!   group (with blocks of 16 KiB; without the filter, those of 4 KiB take 9 us), but that of a
 //!   full one from 88 to 108 us and all writes from 1.2 to 1.4 s.
+//! - *Filters of write buffers*: searching a skip list for a key that is not there took a quarter of
+//!   the time in which new keys were counted.
 //! - *Blocks of 4 KiB*: with 16 KiB, finding a value took 8 us instead of 5, with 32 KiB 12 us. The
 //!   index is four times as large as with 16 KiB, below one byte a key.
 //! - *Levels in proportion*: the first sorted level is as large as the four files that are merged
@@ -39,6 +41,8 @@ const BLOCK_BYTES: usize = 4 << 10;
 const PART_BYTES: usize = 4 << 10;
 /// The bits that a Bloom filter has for each key: one of a hundred misses reads a block in vain.
 const FILTER_BITS: f64 = 10.0;
+/// The share of a write buffer that its own Bloom filter takes: some 10 bits for each small entry.
+const BUFFER_FILTER_RATIO: f64 = 0.02;
 /// The greatest write buffer and file.
 const FILE_BYTES_MAX: usize = 64 << 20;
 
@@ -69,6 +73,8 @@ pub(crate) fn of_family(memory: &Memory, expiry: Option<(i64, &Arc<dyn Clock>)>)
     options.set_arena_block_size((memory.buffer_bytes / 64).clamp(16 << 10, 1 << 20));
     options.set_max_bytes_for_level_base(4 * buffer as u64);
     options.set_target_file_size_base(buffer.max(4 << 20) as u64);
+    options.set_memtable_whole_key_filtering(true);
+    options.set_memtable_prefix_bloom_ratio(BUFFER_FILTER_RATIO);
     options.set_compression_type(DBCompressionType::Lz4);
     options.set_block_based_table_factory(&blocks(memory));
     if let Some((expiry_ms, clock)) = expiry {

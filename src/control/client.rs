@@ -8,6 +8,7 @@ use highwater_core::error::{Error, Result};
 
 use super::NAME;
 use super::protocol::{How, JobStatus, Request, Response};
+use crate::observe::{Blame, JobView};
 
 /// A connection with a running job.
 #[derive(Debug)]
@@ -40,6 +41,14 @@ impl Client {
         self.checkpoint(&Request::Savepoint { url: url.to_owned() })
     }
 
+    /// Asks for a checkpoint now, waits for it and returns its number.
+    ///
+    /// # Errors
+    /// When there is none, and why.
+    pub fn take_checkpoint(&mut self) -> Result<u64> {
+        self.checkpoint(&Request::Checkpoint)
+    }
+
     /// Asks the job to end, waits until it has, and returns the number of its last checkpoint.
     ///
     /// - `url`: where to put a savepoint, if one is wanted.
@@ -61,6 +70,30 @@ impl Client {
     pub fn status(&mut self) -> Result<JobStatus> {
         match self.ask(&Request::Status)? {
             Response::Status(status) => Ok(*status),
+            other => Err(self.unexpected(other)),
+        }
+    }
+
+    /// Asks what the operators of the job do.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn view(&mut self) -> Result<JobView> {
+        match self.ask(&Request::View)? {
+            Response::View(view) => Ok(*view),
+            other => Err(self.unexpected(other)),
+        }
+    }
+
+    /// Asks what holds back the watermark of an operator, and the barrier of a checkpoint under way.
+    ///
+    /// - `operator`: its uid or name; `None` for the job.
+    ///
+    /// # Errors
+    /// When there is no such operator, or the job has ended.
+    pub fn why(&mut self, operator: Option<&str>) -> Result<Vec<Blame>> {
+        match self.ask(&Request::Why { operator: operator.map(str::to_owned) })? {
+            Response::Why(blames) => Ok(blames),
             other => Err(self.unexpected(other)),
         }
     }

@@ -8,11 +8,13 @@ use highwater_core::job::Job;
 use highwater_core::metrics::Role;
 
 use super::protocol::{How, JobStatus, Request, Response};
+use crate::observe::{JobView, Observer};
 use crate::supervisor::Failure;
 
 /// Takes wishes for a running job.
 pub(crate) struct Desk {
     job: Arc<Job>,
+    observer: Arc<Observer>,
     requests: Requests,
     restarts: Vec<Failure>,
     /// Held while a savepoint is taken.
@@ -21,17 +23,25 @@ pub(crate) struct Desk {
 
 impl Desk {
     /// - `restarts`: the failures after which the job was started again.
-    pub(crate) fn new(job: &Arc<Job>, requests: Requests, restarts: &[Failure]) -> Self {
-        let restarts = restarts.to_vec();
-        Desk { job: Arc::clone(job), requests, restarts, turn: Mutex::new(()) }
+    pub(crate) fn new(
+        job: &Arc<Job>,
+        observer: &Arc<Observer>,
+        requests: Requests,
+        restarts: &[Failure],
+    ) -> Self {
+        let (job, observer) = (Arc::clone(job), Arc::clone(observer));
+        Desk { job, observer, requests, restarts: restarts.to_vec(), turn: Mutex::new(()) }
     }
 
     pub(crate) fn answer(&self, request: Request) -> Response {
         match request {
             Request::Savepoint { url } => self.savepoint(Some(url), Then::Continue),
+            Request::Checkpoint => self.savepoint(None, Then::Continue),
             Request::Stop { how: How::Suspend, url } => self.savepoint(url, Then::Suspend),
             Request::Stop { how: How::Drain, url } => self.savepoint(url, Then::Drain),
             Request::Status => self.status(),
+            Request::View => Response::View(Box::new(self.view())),
+            Request::Why { operator } => self.why(operator.as_deref()),
         }
     }
 
@@ -47,6 +57,24 @@ impl Desk {
         self.requests.wait(url, then).map(|epoch| epoch.0)
     }
 
+    /// What this process knows of the job.
+    fn view(&self) -> JobView {
+        JobView::of([(0, &self.observer.look())])
+    }
+
+    fn why(&self, operator: Option<&str>) -> Response {
+        let view = self.view();
+        match operator.filter(|operator| view.vertex(operator).is_none()) {
+            None => Response::Why(view.why(operator)),
+            Some(unknown) => {
+                let known: Vec<_> =
+                    view.vertices.iter().map(|vertex| vertex.uid.as_str()).collect();
+                let known = known.join(", ");
+                Response::Error(format!("the job has no operator {unknown:?}, it has {known}"))
+            }
+        }
+    }
+
     fn status(&self) -> Response {
         let Some(checkpoints) = self.requests.status() else {
             return Response::Error("the job has ended".to_owned());
@@ -54,7 +82,7 @@ impl Desk {
         let metrics = self.job.metrics();
         Response::Status(Box::new(JobStatus {
             pid: std::process::id(),
-            workers: self.job.config().workers,
+            workers: self.job.config().total_workers(),
             records_in: metrics.sum(Role::Source, |o| o.records_in.get()),
             records_out: metrics.sum(Role::Sink, |o| o.records_in.get()),
             checkpoints,

@@ -3,6 +3,7 @@
 use highwater_checkpoint::Status;
 use serde::{Deserialize, Serialize};
 
+use crate::observe::{Blame, JobView};
 use crate::supervisor::Failure;
 
 /// What a job is asked.
@@ -15,6 +16,8 @@ pub enum Request {
         /// is relative to the folder in which the job was started.
         url: String,
     },
+    /// To take a checkpoint now and go on.
+    Checkpoint,
     /// To end.
     Stop {
         /// How.
@@ -25,6 +28,14 @@ pub enum Request {
     },
     /// How far it has come.
     Status,
+    /// What its operators do.
+    View,
+    /// What holds back a watermark or a barrier.
+    Why {
+        /// The uid or the name of an operator; `None` for the job.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        operator: Option<String>,
+    },
 }
 
 /// How a job ends when it is asked to.
@@ -38,13 +49,17 @@ pub enum How {
 }
 
 /// What a job answers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Response {
     /// The checkpoint with this number is complete, and the savepoint made of it.
     Checkpoint(u64),
     /// How far it has come.
     Status(Box<JobStatus>),
+    /// What its operators do, as far as this process knows.
+    View(Box<JobView>),
+    /// Who holds back what.
+    Why(Vec<Blame>),
     /// It could not be done, and why.
     Error(String),
 }

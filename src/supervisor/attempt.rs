@@ -13,6 +13,7 @@
 
 use std::ffi::OsStr;
 use std::io::BufReader;
+use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -24,9 +25,13 @@ use highwater_core::error::{Error, ErrorKind, Result};
 use signal_hook::low_level;
 
 use super::failure::Failure;
-use super::protocol::{Begin, Order, Report, Reported, VARIABLE, receive, send};
+use super::protocol::{
+    Begin, Described, MeshSpec, Order, Report, Reported, VARIABLE, receive, send,
+};
 use crate::attendant;
 use crate::control::{Desk, Request, Response};
+use crate::observe::ProcessReport;
+use crate::options::Config;
 
 /// The exit code of an attempt whose supervisor is gone.
 const ORPHANED: i32 = 1;
@@ -38,6 +43,7 @@ pub(crate) struct Attempt {
     begin: Begin,
     reception: Arc<Reception>,
     verdicts: Mutex<Receiver<bool>>,
+    peers: Mutex<Receiver<Vec<SocketAddr>>>,
 }
 
 /// What the thread that listens to the supervisor shares with the others.
@@ -66,6 +72,12 @@ impl Reception {
             reception.tell(&Report::Answer { id, response });
         });
     }
+}
+
+/// Where what the supervisor says is waited for.
+struct Waiting {
+    verdict: Sender<bool>,
+    addresses: Sender<Vec<SocketAddr>>,
 }
 
 /// Takes questions from the supervisor until it is dropped.
@@ -118,12 +130,29 @@ impl Attempt {
         let Some(Order::Begin(begin)) = receive(&mut from) else {
             return Err(gone(std::io::ErrorKind::UnexpectedEof.into()));
         };
-        let (sender, verdicts) = channel();
+        let ((verdict, verdicts), (addresses, peers)) = (channel(), channel());
         let (scratch, socket) = (socket.parent().unwrap_or(socket).to_owned(), socket.to_owned());
         let reception = Arc::new(Reception { to: Mutex::new(to), desk: Mutex::default() });
         let obeying = Arc::clone(&reception);
-        std::thread::spawn(move || obey(from, &sender, &obeying, &socket));
-        Ok(Some(Attempt { scratch, begin, reception, verdicts: Mutex::new(verdicts) }))
+        let waiting = Waiting { verdict, addresses };
+        std::thread::spawn(move || obey(from, &waiting, &obeying, &socket));
+        let (verdicts, peers) = (Mutex::new(verdicts), Mutex::new(peers));
+        Ok(Some(Attempt { scratch, begin, reception, verdicts, peers }))
+    }
+
+    /// Returns the processes of which this is one, if it is not alone.
+    pub(crate) fn mesh(&self) -> Option<&MeshSpec> {
+        self.begin.mesh.as_ref()
+    }
+
+    /// Says where this process listens, and waits until all do.
+    ///
+    /// # Errors
+    /// When the supervisor is gone.
+    pub(crate) fn peers(&self, listens: SocketAddr) -> Result<Vec<SocketAddr>> {
+        self.tell(&Report::Listening { address: listens });
+        let peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        peers.recv().map_err(|_| Error::Start { message: "its supervisor is gone".to_owned() })
     }
 
     /// Lets the supervisor ask for savepoints, the end and the state of a job.
@@ -142,6 +171,16 @@ impl Attempt {
     /// Returns the last failures of the job, oldest first.
     pub(crate) fn failures(&self) -> &[Failure] {
         &self.begin.failures
+    }
+
+    /// Lets count what the supervisor says about the job, and tells it what the job is then.
+    ///
+    /// # Errors
+    /// When an option has then a value that is not allowed.
+    pub(crate) fn describe(&self, config: &mut Config) -> Result<()> {
+        self.begin.overrides.apply(config)?;
+        self.tell(&Report::Described(Box::new(Described::of(config))));
+        Ok(())
     }
 
     /// Lets a job go on from what attempts before this one have completed under this supervisor.
@@ -172,6 +211,14 @@ impl Attempt {
         }
     }
 
+    /// Tells how the job goes.
+    pub(crate) fn observed(&self, report: &ProcessReport) {
+        match serde_json::to_value(report) {
+            Ok(report) => self.tell(&Report::Observed(Box::new(report))),
+            Err(cause) => tracing::warn!(%cause, "how the job goes cannot be told"),
+        }
+    }
+
     fn tell(&self, report: &Report) {
         self.reception.tell(report);
     }
@@ -180,18 +227,18 @@ impl Attempt {
 /// Does what the supervisor says until it is gone.
 fn obey(
     mut from: BufReader<UnixStream>,
-    verdicts: &Sender<bool>,
+    waiting: &Waiting,
     reception: &Arc<Reception>,
     socket: &Path,
 ) {
     while let Some(order) = receive(&mut from) {
         match order {
             // Nobody waits for it only when the process ends.
-            Order::Verdict { again } => drop(verdicts.send(again)),
+            Order::Verdict { again } => drop(waiting.verdict.send(again)),
+            Order::Peers { addresses } => drop(waiting.addresses.send(addresses)),
             Order::Signal(signal) => attendant::passed_on(signal),
             Order::Ask { id, request } => reception.ask(id, request),
-            // Nobody has said that this process listens.
-            Order::Begin(_) | Order::Peers { .. } => {}
+            Order::Begin(_) => {}
         }
     }
     // What the supervisor cannot clear away any more. A folder that is not empty stays.
@@ -216,6 +263,8 @@ fn is_curable(error: &Error, began: bool) -> bool {
                 (None, None) => began || *kind == ErrorKind::Restart,
             }
         }
+        // As it was judged there.
+        Error::Process { kind: ErrorKind::Corrupt, .. } => began,
         Error::Io { source, .. } => {
             !matches!(source.kind(), NotFound | PermissionDenied | NotADirectory | IsADirectory)
         }
@@ -240,6 +289,10 @@ mod tests {
     fn only_what_another_attempt_may_get_over_is_curable() {
         let in_operator =
             |error| Error::Operator { operator: "o".to_owned(), source: Box::new(error) };
+        let elsewhere = |kind| {
+            let message = "ouch".to_owned();
+            Error::Process { process: 1, kind, exit_code: 1, message }
+        };
         let io = |kind| Error::io("read", "file", std::io::Error::from(kind));
         let panicked = || Error::Panicked { operator: None, worker: 0, message: "ouch".to_owned() };
         let fenced = CommitError::Fenced { attempt: 1, by: "attempt 2".to_owned(), slot: 3 };
@@ -256,6 +309,9 @@ mod tests {
             (Error::state(fenced), false, false),
             (Error::state(unsettled), true, true),
             (Error::state(missing()), false, true),
+            (elsewhere(ErrorKind::Restart), true, true),
+            (elsewhere(ErrorKind::Corrupt), false, true),
+            (elsewhere(ErrorKind::Invalid), false, false),
             (Error::state("the checkpoint holds state of another job"), false, true),
         ] {
             assert_eq!(is_curable(&error, false), at_first, "{}", error.sentence());

@@ -5,11 +5,11 @@
 //! supervisor | agent <-Report--  attempt    who it is, where it listens, how it goes, how it ended
 //! ```
 //!
-//! A process is told of its supervisor by a [variable](variable) of its environment, and connects to
+//! A process is told of its supervisor by a [`variable`] of its environment, and connects to
 //! the socket that this names. The order of what is said:
 //!
 //! ```text
-//! Joined --> Begin { mesh: None }                               --> Begun --> .. --> Ended
+//! Joined --> Begin { mesh: None }  --> Described                --> Begun --> .. --> Ended
 //! Joined --> Begin { mesh: Some } --> Listening --> Peers ------^      |
 //!                         at any time after Begun: Observed; Ask <-> Answer; Signal
 //! Ended(Some(error)) --> Verdict
@@ -28,6 +28,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;
+pub use super::overrides::{Described, DescribedCheckpoints, Overrides};
 use crate::control::{Request, Response};
 
 /// The variable that tells a process of its supervisor: `PID:SOCKET`.
@@ -49,6 +50,8 @@ pub enum Report {
         /// Where they reach it.
         address: SocketAddr,
     },
+    /// What the job is, before anything of it begins.
+    Described(Box<Described>),
     /// A job is about to begin, and nothing of this attempt is in its log but the fence.
     Begun {
         /// Where its checkpoints are.
@@ -118,6 +121,9 @@ pub struct Begin {
     /// The processes of which it is one; `None` if it is alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mesh: Option<MeshSpec>,
+    /// What counts instead of what the command line says.
+    #[serde(default)]
+    pub overrides: Overrides,
 }
 
 /// One process of an attempt that has several.

@@ -204,7 +204,7 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
             space.count += 1;
         }
         space.first = 0;
-        self.write(place, &written);
+        self.write(place, written);
     }
 
     /// Opens a namespace for several accesses in a row.

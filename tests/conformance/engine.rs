@@ -13,8 +13,9 @@
 //! A harness hands one record at a time to the logic and moves its watermark by hand; what the
 //! shell adds to it, queues and capabilities, is what `tests/simulation.rs` and the tests of whole
 //! programs are about. Every case is played on two operators, one with its state in memory and one
-//! with its state in a store, which must say the same. At `snapshot_restore` each is frozen, thrown
-//! away and made again from the bytes, in the place of the other; its watermark stays where it is.
+//! with its state in a store (RocksDB with the feature `rocksdb`), which must say the same. At
+//! `snapshot_restore` each is frozen, thrown away and made again from the bytes, in the place of the
+//! other; its watermark stays where it is.
 
 #[path = "engine/assign.rs"]
 mod assign;
@@ -40,7 +41,6 @@ use highwater_core::key::KeyGroups;
 use highwater_core::shell::Logic;
 use highwater_core::store::Stores;
 use highwater_state::Backend;
-use highwater_state::memory::MemoryStores;
 
 use crate::subject::Subjects;
 
@@ -67,10 +67,42 @@ impl Place {
     fn backend(self) -> Backend {
         let stores: Option<Arc<dyn Stores>> = match self {
             Place::Heap => None,
-            Place::Store => Some(Arc::new(MemoryStores { cache_bytes: 1 })),
+            Place::Store => Some(stores()),
         };
         Backend::heap("test", KeyGroups::new(128, 1), 0).stores(stores).durable(true)
     }
+}
+
+/// Opens stores in memory.
+#[cfg(not(feature = "rocksdb"))]
+fn stores() -> Arc<dyn Stores> {
+    Arc::new(highwater_state::memory::MemoryStores { cache_bytes: 1 })
+}
+
+/// Opens stores in RocksDB, in a folder that is removed with them.
+#[cfg(feature = "rocksdb")]
+fn stores() -> Arc<dyn Stores> {
+    use highwater_core::error::Result;
+    use highwater_core::store::Store;
+    use highwater_rocksdb::{MEMORY_BYTES_MIN, RocksStores};
+
+    struct Undecoded {
+        stores: RocksStores,
+        _around: tempfile::TempDir,
+    }
+
+    impl Stores for Undecoded {
+        fn open(&self, uid: &str, worker: usize) -> Result<Box<dyn Store>> {
+            self.stores.open(uid, worker)
+        }
+        fn cache_bytes(&self) -> usize {
+            1
+        }
+    }
+
+    let around = tempfile::tempdir().expect("a folder for the state");
+    let stores = RocksStores::open(&around.path().join("state"), MEMORY_BYTES_MIN);
+    Arc::new(Undecoded { stores: stores.expect("an empty folder"), _around: around })
 }
 
 /// An operator in a harness, and how it is made again from what was stored of it.

@@ -69,8 +69,11 @@ fn test_all(rest: &[String]) -> Result<(), Error> {
 fn test_rocksdb(rest: &[String]) -> Result<(), Error> {
     system::provide(&[system::C_COMPILER, system::LIBCLANG])?;
     Step::cargo("test").args(["-p", "highwater-rocksdb"]).args(rest).run()?;
-    let tests = ["--features", "rocksdb", "--test", "nexmark", "--test", "conformance"];
-    Step::cargo("test").args(tests).args(rest).run()
+    let features = ["--features", "rocksdb"];
+    Step::cargo("build").args(features).args(["--examples"]).run()?;
+    let tests = ["nexmark", "conformance", "backends", "state_place"];
+    let tests = tests.iter().flat_map(|test| ["--test", test]);
+    Step::cargo("test").args(features).args(tests).args(rest).run()
 }
 
 /// Runs the tests of checkpoints on S3, which start an example and the program `highwater`.

@@ -1,12 +1,15 @@
 //! What a handler returns: JSON, or errors as Flink writes them.
 
 use axum::Json;
-use axum::http::{Method, StatusCode, Uri};
+use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::error::Error;
+
+/// The longest sentence about a request, in bytes.
+const SENTENCE_BYTES_MAX: usize = 64 << 10;
 
 /// What a handler returns.
 pub type Answer<T> = Result<Json<T>, Failure>;
@@ -47,8 +50,14 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let status = match &error {
-            Error::JobId { .. } => StatusCode::BAD_REQUEST,
-            Error::NoJob { .. } => StatusCode::NOT_FOUND,
+            Error::Id { .. } | Error::Slots { .. } => StatusCode::BAD_REQUEST,
+            Error::NoJob { .. } | Error::NoProgram { .. } | Error::NoLog { .. } => {
+                StatusCode::NOT_FOUND
+            }
+            Error::KnownJob { .. } | Error::Ended { .. } | Error::NotRunning { .. } => {
+                StatusCode::CONFLICT
+            }
+            Error::Closing => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Failure::new(status, error.to_string())
@@ -59,6 +68,20 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         (self.status, Json(Errors { errors: vec![self.why] })).into_response()
     }
+}
+
+/// Writes what was wrong with a request as all other errors are written.
+pub(super) async fn as_json(response: Response) -> Response {
+    let status = response.status();
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    let is_json = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+    if !(status.is_client_error() || status.is_server_error()) || is_json {
+        return response;
+    }
+    let why = axum::body::to_bytes(response.into_body(), SENTENCE_BYTES_MAX).await;
+    let why = why.ok().map(|why| String::from_utf8_lossy(&why).into_owned());
+    let why = why.filter(|why| !why.is_empty()).unwrap_or_else(|| status.to_string());
+    Failure::new(status, why).into_response()
 }
 
 /// Answers where there is no such path.

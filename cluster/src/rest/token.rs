@@ -16,7 +16,7 @@ use axum::response::{IntoResponse, Response};
 use subtle::ConstantTimeEq;
 
 use super::answer::Failure;
-use super::health;
+use super::{health, page};
 use crate::error::{Error, Result};
 
 /// The shortest and the longest token, in bytes.
@@ -124,6 +124,7 @@ pub(super) async fn admit(
 ) -> Response {
     let refusal = match request.uri().path() {
         health::PATH => None,
+        path if access.token.is_some() && page::holds(path) => None,
         _ => access.refusal(&request),
     };
     match refusal {

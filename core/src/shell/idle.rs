@@ -25,11 +25,13 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use serde::{Deserialize, Serialize};
+
 use crate::metrics::SplitStatus;
 use crate::watermark::to_stamp;
 
 /// What one worker says of its splits of a source, with its stamp.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Status {
     /// Some split is active; the least stamp of those.
     Active(i64),
@@ -39,24 +41,50 @@ pub enum Status {
     Finished,
 }
 
+/// Tells other processes what a worker of this one says.
+type PassOn = Box<dyn Fn(usize, Status) + Send + Sync>;
+
 /// What the workers of one source have said last.
-#[derive(Debug)]
 pub struct Gossip {
     statuses: Mutex<Vec<Status>>,
+    pass_on: Option<PassOn>,
+}
+
+impl std::fmt::Debug for Gossip {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gossip").field("statuses", &self.statuses).finish_non_exhaustive()
+    }
 }
 
 impl Gossip {
     /// Returns the table of a source on so many workers, all active and without a watermark.
     #[must_use]
     pub fn new(workers: usize) -> Self {
-        Gossip { statuses: Mutex::new(vec![Status::Active(i64::MIN); workers]) }
+        let statuses = Mutex::new(vec![Status::Active(i64::MIN); workers]);
+        Gossip { statuses, pass_on: None }
+    }
+
+    /// Tells other processes, too.
+    pub(crate) fn passed_on(self, pass_on: PassOn) -> Self {
+        Gossip { pass_on: Some(pass_on), ..self }
+    }
+
+    /// Takes what a worker of another process has said.
+    pub(crate) fn hear(&self, worker: usize, status: Status) {
+        let mut statuses = self.statuses.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = statuses.get_mut(worker) {
+            *known = status;
+        }
     }
 
     /// Tells the others, and returns the stamp the worker may move to: its own when it is active,
     /// the end when it has finished, and the others' when it is idle.
     pub fn tell(&self, worker: usize, status: Status) -> i64 {
         let mut statuses = self.statuses.lock().unwrap_or_else(PoisonError::into_inner);
-        statuses[worker] = status;
+        let before = std::mem::replace(&mut statuses[worker], status);
+        if let Some(pass_on) = self.pass_on.as_ref().filter(|_| before != status) {
+            pass_on(worker, status);
+        }
         match status {
             Status::Active(stamp) => stamp,
             Status::Finished => i64::MAX,

@@ -7,14 +7,14 @@
 //!
 //! Steps that have a source as their only input share its operator: a batch is read and passes all
 //! of them before it is given event times. Splits are dealt out to the workers in turn; the list is
-//! made once per process, so that all workers divide the same one.
+//! made once, by the first process, so that all workers divide the same one.
 //!
 //! **Cost**: one virtual call per batch and step, nothing per record.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use super::build::Stage;
+use super::flow::Stage;
 use super::source::{SplitSnapshot, from_json, to_json};
 use crate::dataflow::Dataflow;
 use crate::error::Result;
@@ -112,7 +112,7 @@ impl<S: Source> Origin<S::Item> for Plain<S> {
             return restored.iter().map(|at| resume(&self.0, at)).collect();
         }
         let (worker, workers) = (dataflow.worker(), dataflow.workers());
-        let splits = dataflow.job().shared("splits", place, || self.0.splits(workers))?;
+        let splits = dataflow.job().decided("splits", place, || self.0.splits(workers))?;
         let mine = splits.iter().skip(worker).step_by(workers);
         mine.map(|split| {
             let reader = PlainReader::<S> { split: split.clone(), reader: self.0.open(split)? };

@@ -1,7 +1,7 @@
 //! The decoded values of one namespace: a hash table, in many small pieces once it is large.
 //!
 //! ```text
-//! hash --bits 48..--> piece --low bits--> entry
+//! hash --bits 32..--> piece --low bits--> entry
 //! ```
 //!
 //! Pieces grow, lose what is not in use, and are written one at a time: a table of millions of
@@ -18,9 +18,9 @@ use crate::backend::Hashed;
 /// A cache with more entries is divided into pieces.
 const UNDIVIDED_ENTRIES: usize = 8192;
 
-/// The bits of the hash from here on say which piece an entry is in: neither those that say where in
-/// a table, nor those of the key group.
-const PIECE_BIT: u32 = 48;
+/// The bits of the hash from here on say which piece an entry is in: not those that say where in a
+/// table, but those of the key group, so that what is evicted together stands together in the store.
+const PIECE_BIT: u32 = 32;
 
 /// What a table keeps of one key in memory.
 #[derive(Debug)]

@@ -25,15 +25,15 @@ pub(super) fn divide(entry: &[u8]) -> Option<(&[u8], &[u8])> {
 #[derive(Debug, Default)]
 pub(super) struct Written {
     bytes: Vec<u8>,
-    /// Where the key and the value of each entry end; `None` for a removed one.
-    ends: Vec<(usize, Option<usize>)>,
+    /// Where each entry begins, and where its key and its value end; `None` for a removed one.
+    places: Vec<(usize, usize, Option<usize>)>,
     pub(super) value_bytes: u64,
 }
 
 impl Written {
     /// Returns how many entries there are.
     pub(super) fn len(&self) -> usize {
-        self.ends.len()
+        self.places.len()
     }
 
     pub(super) fn add<K: Key, N: Namespace, V: StateValue>(
@@ -43,6 +43,7 @@ impl Written {
         name: &[u8],
         (key, value): (&K, Option<&V>),
     ) {
+        let begin = self.bytes.len();
         let group = groups.of_hash(stable_hash(key));
         self.bytes.extend_from_slice(&prefix(group, name));
         or_damaged(format.key_bytes(key, &mut self.bytes));
@@ -52,16 +53,17 @@ impl Written {
             self.value_bytes += (self.bytes.len() - key_end) as u64;
             self.bytes.len()
         });
-        self.ends.push((key_end, value_end));
+        self.places.push((begin, key_end, value_end));
     }
 
-    pub(super) fn entries(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
-        let mut begin = 0;
-        self.ends.iter().map(move |(key_end, value_end)| {
-            let key = self.bytes.get(begin..*key_end).unwrap_or_default();
-            let value = value_end.map(|end| self.bytes.get(*key_end..end).unwrap_or_default());
-            begin = value_end.unwrap_or(*key_end);
-            (key, value)
+    /// Returns the entries in the order of their keys, as stores of sorted entries like it best:
+    /// neighbours are found in the processor's cache.
+    pub(super) fn sorted(&mut self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+        let Written { bytes, places, .. } = self;
+        let between = |begin: usize, end: usize| bytes.get(begin..end).unwrap_or_default();
+        places.sort_by_key(|(begin, key_end, _)| between(*begin, *key_end));
+        places.iter().map(move |(begin, key_end, value_end)| {
+            (between(*begin, *key_end), value_end.map(|end| between(*key_end, end)))
         })
     }
 }

@@ -26,10 +26,11 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
         allocated + (entries + more) * outside
     }
 
-    /// How many pieces a large cache has: with all the memory there is, each is small.
+    /// How many pieces a large cache has: with all the memory there is, each is small. Those of the
+    /// key groups of other workers stay empty.
     pub(super) fn pieces(&self) -> usize {
         let entries = self.stores.cache_bytes() / size_of::<Entry<K, V>>();
-        (entries / PIECE_ENTRIES).next_power_of_two().min(PIECES_MAX)
+        (entries / PIECE_ENTRIES * self.groups.workers()).next_power_of_two().min(PIECES_MAX)
     }
 
     /// Makes room for an entry: evicts what is not in use if the caches take too much memory, or
@@ -100,7 +101,7 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
         let space = &mut self.spaces[place];
         space.name = name;
         space.changed -= changed;
-        self.write(place, &written);
+        self.write(place, written);
     }
 
     /// Changes the cache of a namespace, and counts what all of them take then.
@@ -147,16 +148,43 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
         }
         debug_assert_eq!(flushed, space.changed, "changed entries are counted");
         space.changed = 0;
-        self.write(place, &written);
+        self.write(place, written);
     }
 
-    pub(super) fn write(&mut self, place: usize, written: &Written) {
+    pub(super) fn write(&mut self, place: usize, mut written: Written) {
         if written.len() == 0 {
             return;
         }
         self.encoded.0 += written.value_bytes;
         self.encoded.1 += written.len() as u64;
         self.spaces[place].stored = true;
-        or_lost(self.store.write(written.entries()));
+        or_lost(self.store.write(written.sorted()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use highwater_core::key::KeyGroups;
+
+    use crate::backend::{Backend, Hashed};
+    use crate::memory::MemoryStores;
+    use crate::table::{Rows, Table};
+
+    #[test]
+    fn the_caches_of_all_namespaces_together_stay_within_their_bytes() {
+        const ROOM: usize = 256 << 10;
+        let stores = std::sync::Arc::new(MemoryStores { cache_bytes: ROOM });
+        let backend = Backend::heap("evict", KeyGroups::new(128, 1), 0).stores(Some(stores));
+        let mut table: Table<u64, i64, u64> = { backend }.table("values").unwrap();
+        let mut most = 0;
+        for key in 0..60_000_u64 {
+            table.insert(Hashed::new(&key), &(key as i64 % 3), key);
+            let Rows::Cached(cached) = &table.rows else { unreachable!("it has a store") };
+            most = most.max(cached.bytes(0));
+        }
+        assert!((ROOM / 2..=ROOM * 9 / 8).contains(&most), "{most} bytes");
+        for key in 0..60_000 {
+            assert_eq!(table.get(Hashed::new(&key), &(key as i64 % 3)), Some(&key));
+        }
     }
 }

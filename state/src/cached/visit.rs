@@ -135,7 +135,7 @@ impl<K: Key, N: Namespace, V: StateValue> CachedTable<K, N, V> {
             }
             let space = &mut self.spaces[place];
             space.count = space.count.saturating_sub(keys.len());
-            self.write(place, &written);
+            self.write(place, written);
         }
     }
 

@@ -9,7 +9,6 @@ use highwater_core::error::Result;
 use highwater_core::key::{KeyGroups, stable_hash};
 use highwater_core::store::{Family, FrozenStore, Store, Stores, Visit};
 use highwater_state::Backend;
-use highwater_state::memory::MemoryStores;
 use serde::{Deserialize, Serialize};
 
 use crate::support::damage::Random;
@@ -47,7 +46,7 @@ pub(crate) fn regrouped(groups: KeyGroups, random: &mut Random) -> KeyGroups {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Heap,
-    /// A store that freezes at once, under the smallest cache.
+    /// The store of the test: one that freezes at once, or RocksDB; under the smallest cache.
     Store,
     /// A store that freezes on another thread, and must not be written until then.
     LateStore,
@@ -66,7 +65,7 @@ impl Kind {
     ) -> Backend {
         let stores: Option<Arc<dyn Stores>> = match self {
             Kind::Heap => None,
-            Kind::Store => Some(Arc::new(MemoryStores { cache_bytes: 0 })),
+            Kind::Store => Some(crate::stores()),
             Kind::LateStore => Some(Arc::new(LateStores)),
         };
         Backend::heap("model", groups, worker).durable(true).stores(stores).restored(stored)

@@ -32,41 +32,29 @@
 //! that take a namespace dropped and made again for one that stayed. Both together are caught.
 //!
 //! All histories come from seeds, which a failure names (`HIGHWATER_SEED=n HIGHWATER_CASES=1`); what
-//! other threads do meanwhile does not.
+//! other threads do meanwhile does not. `rocksdb/tests/state.rs` plays them over RocksDB.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that reports figures")]
 
 #[path = "../support/mod.rs"]
 mod support;
 
 mod deltas;
+mod histories;
 mod kinds;
 mod tables;
 mod timers;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Instant;
+use std::sync::Arc;
 
+use highwater_core::store::Stores;
+use highwater_state::memory::MemoryStores;
+use histories::histories;
 use kinds::Kind;
-use support::damage::Random;
 use tables::World;
 
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().and_then(|number| number.parse().ok())
-}
-
-/// Runs histories, each from a seed of its own.
-fn histories(name: &str, cases: u64, run: impl Fn(&mut Random)) {
-    let long = number("HIGHWATER_LONG") == Some(1);
-    let cases = number("HIGHWATER_CASES").unwrap_or(if long { 100_000 } else { cases });
-    let first = number("HIGHWATER_SEED").unwrap_or(1);
-    let began = Instant::now();
-    for seed in first..first + cases {
-        let mut random = Random(seed << 32);
-        if catch_unwind(AssertUnwindSafe(|| run(&mut random))).is_err() {
-            panic!("{name}: seed {seed} (HIGHWATER_SEED={seed} HIGHWATER_CASES=1)");
-        }
-    }
-    println!("{name}: {cases} histories, {:.1} s", began.elapsed().as_secs_f64());
+/// Opens the stores of a history, under the smallest cache.
+fn stores() -> Arc<dyn Stores> {
+    Arc::new(MemoryStores { cache_bytes: 0 })
 }
 
 #[test]

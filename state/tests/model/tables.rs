@@ -1,5 +1,7 @@
 //! Histories of tables.
 
+// Named in full because another package plays these histories, too.
+#[path = "tables/frozen.rs"]
 mod frozen;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -11,7 +11,7 @@ use crate::dataflow::Dataflow;
 use crate::error::{Error, Result};
 use crate::metrics::Role;
 use crate::record::{Batch, Data};
-use crate::shell::idle::{Gossip, SplitWatermarks};
+use crate::shell::idle::SplitWatermarks;
 use crate::shell::install::{Start, install, wakers};
 use crate::shell::origin::Origin;
 use crate::shell::rate::Rate;
@@ -60,7 +60,7 @@ impl<T: Data> SourceBuilder<T> {
             let _running = running.enter();
             self.origin.open(dataflow, place, restored).map_err(named)?
         };
-        let gossip = job.shared("gossip", place, || Ok(Gossip::new(workers)))?;
+        let gossip = job.gossip(place, workers)?;
         let now_ms = job.now_ms();
         let splits = readers.into_iter().map(|reader| ActiveSplit {
             reader,

@@ -22,7 +22,7 @@ impl<T: Data> SourceShell<T> {
         if epoch <= self.epoch {
             return Ok(());
         }
-        if let Some(least) = self.job.metrics().least_epoch() {
+        if let Some(least) = self.job.least_epoch() {
             epoch = epoch.min(Epoch(least.0 + BUCKETS as u64 - 1));
         }
         while self.epoch < epoch {

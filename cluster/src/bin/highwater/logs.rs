@@ -1,0 +1,64 @@
+//! `highwater logs`: what a process of a job prints.
+
+use std::io::{ErrorKind, Write};
+use std::time::Duration;
+
+use highwater_cluster::rest::LogPiece;
+use highwater_cluster::{Error, Result};
+
+use crate::place::{Place, find};
+
+/// How often it is looked whether there is more.
+const INTERVAL: Duration = Duration::from_millis(200);
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    place: Place,
+    /// Of which of its processes
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    process: usize,
+    /// Of which attempt; the newest, if it is not said
+    #[arg(long, value_name = "N")]
+    attempt: Option<u64>,
+    /// The standard error instead of the standard output
+    #[arg(long)]
+    stderr: bool,
+    /// Wait for more until the job has ended
+    #[arg(short, long)]
+    follow: bool,
+    /// The job: its name, the beginning of that, or what it was called when it was started
+    job: String,
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let client = args.place.client()?;
+    let mut offset = 0;
+    loop {
+        let job = find(&client, &args.job)?;
+        let (id, attempt) = (job.jid, args.attempt.unwrap_or(job.attempt));
+        let stream = if args.stderr { "err" } else { "out" };
+        let which = format!("process={}&attempt={attempt}&stream={stream}", args.process);
+        loop {
+            let piece: LogPiece =
+                client.get(&format!("/jobs/{id}/logs?{which}&offset={offset}"))?;
+            let more = piece.next > offset;
+            offset = piece.next;
+            if args.place.json {
+                args.place.answer(&piece, "");
+            } else if let Err(error) = std::io::stdout().write_all(piece.text.as_bytes()) {
+                return match error.kind() {
+                    ErrorKind::BrokenPipe => Ok(()),
+                    _ => Err(Error::io("write", "standard output", error)),
+                };
+            }
+            if !more {
+                break;
+            }
+        }
+        if !args.follow || job.state.is_terminal() {
+            return Ok(());
+        }
+        std::thread::sleep(INTERVAL);
+    }
+}
