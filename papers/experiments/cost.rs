@@ -97,7 +97,9 @@ fn sorted(mut labels: Vec<(u64, u64)>) -> Vec<u64> {
 }
 
 fn config(workers: usize) -> Config {
-    Config { mode: highwater::core::config::Mode::Batch, ..Config::workers(workers) }
+    let mut config = Config::workers(workers);
+    config.engine.mode = highwater::core::config::Mode::Batch;
+    config
 }
 
 /// Asks the graph library.
