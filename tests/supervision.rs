@@ -229,9 +229,14 @@ fn a_job_that_cannot_take_a_last_checkpoint_ends_when_it_is_asked_for_the_second
         let hangs = ["--rate", "100000", "--hang-at", "50000", "--restart", strategy];
         let mut job = folders.start("faulty", &hangs);
         let attempt = at_work(&folders.checkpoints(), 1);
-        wait_for("the end of the input", || {
+        let mut seen = 0;
+        wait_for("a checkpoint that cannot complete", || {
             let status = Client::connect(&folders.checkpoints()).ok()?.status().ok()?;
-            (status.checkpoints.in_progress == 1 && status.records_in >= 49_000).then_some(())
+            let before = std::mem::replace(&mut seen, status.records_in);
+            // It hangs for good only if nothing is read for a while.
+            std::thread::sleep(Duration::from_millis(100));
+            let hangs = before == seen && status.records_in >= 49_000;
+            (hangs && status.checkpoints.in_progress == 1).then_some(())
         });
         kill(job.pid(), Signal::TERM);
         std::thread::sleep(Duration::from_millis(200));

@@ -98,11 +98,18 @@ pub fn unknown_vertex(edges: &Path, vertices: &Path, vertex: u64) -> Error {
     };
     while let Ok(Some(line)) = lines.next() {
         let ends = line.split_ascii_whitespace().take(2);
-        if ends.filter_map(|end| end.parse::<u64>().ok()).any(|end| end == vertex) {
+        if !says_nothing(line)
+            && ends.filter_map(|end| end.parse::<u64>().ok()).any(|end| end == vertex)
+        {
             return lines.malformed(malformed());
         }
     }
     Error::input(edges, None, malformed())
+}
+
+/// Returns whether a line is blank or a comment.
+fn says_nothing(line: &str) -> bool {
+    line.trim_ascii().is_empty() || line.starts_with('#')
 }
 
 fn vertex(line: &str) -> std::result::Result<u64, Malformed> {
@@ -187,7 +194,7 @@ impl<T: Data> Reader for GraphReader<T> {
     fn poll(&mut self, out: &mut Batch<T>, limit: usize) -> Result<Poll> {
         for _ in 0..limit {
             let Some(line) = self.lines.next()? else { return Ok(Poll::End) };
-            if line.trim_ascii().is_empty() || line.starts_with('#') {
+            if says_nothing(line) {
                 continue;
             }
             match (self.parse)(line) {
