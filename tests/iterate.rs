@@ -25,7 +25,7 @@ use highwater::core::record::Data;
 use highwater::operators::environment::{execute, run};
 use highwater::prelude::*;
 use highwater_sim::Random;
-use in_memory::{ByEpoch, InMemory, until_built};
+use in_memory::{ByEpoch, InMemory, drive};
 
 /// Runs a program with 1, 2 and 4 workers, streaming and in batch mode, and compares what it
 /// collects.
@@ -402,22 +402,6 @@ fn what_a_body_counts_is_exact_when_the_job_goes_on_with_other_workers() {
     numbers.sort_unstable();
     let each = expected.iter().flat_map(|(key, count)| (1..=*count).map(move |n| (*key, n)));
     assert!(numbers.into_iter().eq(each), "and the states have seen each once");
-}
-
-/// Takes one checkpoint after the other; halts the job when the sink has `stop_at` records, or lets
-/// it end when one was taken of everything.
-fn drive(job: &Job, snapshots: &InMemory, sink: &ByEpoch<(u64, u64, u64)>, stop_at: u64) {
-    until_built(job);
-    while !job.has_failed() {
-        let is_last = job.is_drained();
-        snapshots.checkpoint(job);
-        if is_last {
-            return job.release();
-        }
-        if sink.written() >= stop_at {
-            return job.halt();
-        }
-    }
 }
 
 #[test]

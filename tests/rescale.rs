@@ -11,6 +11,7 @@
 //! what the last one held, group by group.
 
 #[path = "support/in_memory.rs"]
+#[allow(dead_code, reason = "a test uses a part of what they share")]
 mod in_memory;
 
 use std::collections::BTreeMap;

@@ -22,23 +22,7 @@ use highwater::core::key::stable_hash;
 use highwater::core::source::Source;
 use highwater::operators::environment::run;
 use highwater::prelude::*;
-use in_memory::{ByEpoch, InMemory, until_built};
-
-/// Takes one checkpoint after the other; halts the job when there is one and the sink has `stop_at`
-/// records, or lets it end when one was taken of everything.
-fn drive(job: &Job, snapshots: &InMemory, sink: &ByEpoch<u64>, stop_at: u64) {
-    until_built(job);
-    while !job.has_failed() {
-        let is_last = job.is_drained();
-        snapshots.checkpoint(job);
-        if is_last {
-            return job.release();
-        }
-        if sink.written() >= stop_at {
-            return job.halt();
-        }
-    }
-}
+use in_memory::{ByEpoch, InMemory, drive};
 
 /// Runs a job once for each of the numbers of workers, each time from the last checkpoint of the
 /// run before; all but the last are halted after `stop_at` records. Returns what became visible,

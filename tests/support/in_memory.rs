@@ -76,6 +76,22 @@ pub(crate) fn until_built(job: &Job) {
     }
 }
 
+/// Takes one checkpoint after the other; halts the job when there is one and the sink has `stop_at`
+/// records, or lets it end when one was taken of everything.
+pub(crate) fn drive<T: Data>(job: &Job, snapshots: &InMemory, sink: &ByEpoch<T>, stop_at: u64) {
+    until_built(job);
+    while !job.has_failed() {
+        let is_last = job.is_drained();
+        snapshots.checkpoint(job);
+        if is_last {
+            return job.release();
+        }
+        if sink.written() >= stop_at {
+            return job.halt();
+        }
+    }
+}
+
 impl Snapshots for InMemory {
     fn first_epoch(&self) -> Epoch {
         self.first

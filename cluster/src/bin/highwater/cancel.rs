@@ -3,20 +3,18 @@
 use highwater_cluster::Result;
 use serde_json::{Value, json};
 
-use crate::place::{Place, find};
+use crate::place::Chosen;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    place: Place,
-    /// The job: its name, the beginning of that, or what it was called when it was started
-    job: String,
+    chosen: Chosen,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let client = args.place.client()?;
-    let id = find(&client, &args.job)?.jid;
+    let client = args.chosen.place.client()?;
+    let id = args.chosen.find(&client)?.jid;
     client.patch::<Value>(&format!("/jobs/{id}?mode=cancel"))?;
-    args.place.answer(&json!({ "jobid": id }), &format!("job {id} is being canceled"));
+    args.chosen.place.answer(&json!({ "jobid": id }), &format!("job {id} is being canceled"));
     Ok(())
 }

@@ -6,25 +6,23 @@ use highwater_cluster::Result;
 use highwater_cluster::rest::JobDetail;
 use serde_json::{Value, json};
 
-use crate::place::{Place, find};
+use crate::place::Chosen;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    place: Place,
-    /// The job: its name, the beginning of that, or what it was called when it was started
-    job: String,
+    chosen: Chosen,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let client = args.place.client()?;
-    let id = find(&client, &args.job)?.jid;
+    let client = args.chosen.place.client()?;
+    let id = args.chosen.find(&client)?.jid;
     let detail: JobDetail = client.get(&format!("/jobs/{id}"))?;
     let checkpoints: Value = client.get(&format!("/jobs/{id}/checkpoints"))?;
     let exceptions: Value = client.get(&format!("/jobs/{id}/exceptions"))?;
     let text = render(&detail, &checkpoints, &exceptions);
     let json = json!({ "job": detail, "checkpoints": checkpoints, "exceptions": exceptions });
-    args.place.print(&json, text);
+    args.chosen.place.print(&json, text);
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use highwater_cluster::rest::LogPiece;
 use highwater_cluster::{Error, Result};
 
-use crate::place::{Place, find};
+use crate::place::Chosen;
 
 /// How often it is looked whether there is more.
 const INTERVAL: Duration = Duration::from_millis(200);
@@ -14,7 +14,7 @@ const INTERVAL: Duration = Duration::from_millis(200);
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    place: Place,
+    chosen: Chosen,
     /// Of which of its processes
     #[arg(long, value_name = "N", default_value_t = 0)]
     process: usize,
@@ -27,15 +27,13 @@ pub(crate) struct Args {
     /// Wait for more until the job has ended
     #[arg(short, long)]
     follow: bool,
-    /// The job: its name, the beginning of that, or what it was called when it was started
-    job: String,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let client = args.place.client()?;
+    let client = args.chosen.place.client()?;
     let mut offset = 0;
     loop {
-        let job = find(&client, &args.job)?;
+        let job = args.chosen.find(&client)?;
         let (id, attempt) = (job.jid, args.attempt.unwrap_or(job.attempt));
         let stream = if args.stderr { "err" } else { "out" };
         let which = format!("process={}&attempt={attempt}&stream={stream}", args.process);
@@ -44,8 +42,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
                 client.get(&format!("/jobs/{id}/logs?{which}&offset={offset}"))?;
             let more = piece.next > offset;
             offset = piece.next;
-            if args.place.json {
-                args.place.answer(&piece, "");
+            if args.chosen.place.json {
+                args.chosen.place.answer(&piece, "");
             } else if let Err(error) = std::io::stdout().write_all(piece.text.as_bytes()) {
                 return match error.kind() {
                     ErrorKind::BrokenPipe => Ok(()),

@@ -27,6 +27,7 @@ mod agent;
 mod launch;
 
 mod state;
+mod controlled;
 mod status;
 mod why;
 mod completions;

@@ -52,6 +52,22 @@ impl Place {
     }
 }
 
+/// Which job of which cluster is meant.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct Chosen {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// The job: its name, the beginning of that, or what it was called when it was started
+    job: String,
+}
+
+impl Chosen {
+    /// Returns the job, as the cluster sees it now.
+    pub(crate) fn find(&self, client: &Client) -> Result<JobOverview> {
+        find(client, &self.job)
+    }
+}
+
 /// Reads a token, if there is a file for it.
 pub(crate) fn token(path: Option<&Path>) -> Result<Option<Token>> {
     path.map(Token::read).transpose()

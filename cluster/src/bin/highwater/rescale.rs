@@ -3,24 +3,22 @@
 use highwater_cluster::Result;
 use highwater_cluster::rest::Triggered;
 
-use crate::place::{Place, find, wait};
+use crate::place::{Chosen, wait};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    place: Place,
+    chosen: Chosen,
     /// Worker threads in each process; as before if it is not said
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
-    /// The job: its name, the beginning of that, or what it was called when it was started
-    job: String,
     /// How many processes it has then, each in a slot
     parallelism: usize,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let client = args.place.client()?;
-    let path = format!("/jobs/{}/rescaling", find(&client, &args.job)?.jid);
+    let client = args.chosen.place.client()?;
+    let path = format!("/jobs/{}/rescaling", args.chosen.find(&client)?.jid);
     let mut change = format!("{path}?parallelism={}", args.parallelism);
     if let Some(workers) = args.workers {
         change.push_str(&format!("&workers={workers}"));
@@ -29,6 +27,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let done = wait(&client, &path, &triggered)?;
     let number = done.operation.as_ref().and_then(|done| done.checkpoint_id).unwrap_or_default();
     let said = format!("runs in {} processes, from checkpoint {number}", args.parallelism);
-    args.place.answer(&done, &said);
+    args.chosen.place.answer(&done, &said);
     Ok(())
 }

@@ -1,34 +1,22 @@
 //! `highwater status`: shows how far a running job has come.
 
 use std::fmt::Write;
-use std::path::PathBuf;
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytesize::ByteSize;
-use highwater::control::{Client, JobStatus};
-use highwater::{Error, Result};
+use highwater::Result;
+use highwater::control::JobStatus;
+
+use crate::controlled::Controlled;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The control socket of the job, or the folder of its checkpoints
-    #[arg(long, value_name = "PATH")]
-    control: PathBuf,
-    /// Print one line of JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    job: Controlled,
 }
 
-#[expect(clippy::print_stdout, reason = "the answer")]
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let status = Client::connect(&args.control)?.status()?;
-    if args.json {
-        let json =
-            serde_json::to_string(&status).map_err(|cause| Error::program(cause.to_string()));
-        println!("{}", json?);
-    } else {
-        print!("{}", render(&status));
-    }
-    Ok(())
+    args.job.print(&args.job.client()?.status()?, render)
 }
 
 /// Writes a status for people.

@@ -1,37 +1,25 @@
 //! `highwater why`: says what holds a running job back.
 
 use std::fmt::Write;
-use std::path::PathBuf;
 use std::time::{Duration, UNIX_EPOCH};
 
-use highwater::control::Client;
+use highwater::Result;
 use highwater::observe::{Blame, What};
-use highwater::{Error, Result};
+
+use crate::controlled::Controlled;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The uid or the name of an operator; without it the job as a whole
     #[arg(value_name = "OPERATOR")]
     operator: Option<String>,
-    /// The control socket of the job, or the folder of its checkpoints
-    #[arg(long, value_name = "PATH")]
-    control: PathBuf,
-    /// Print one line of JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    job: Controlled,
 }
 
-#[expect(clippy::print_stdout, reason = "the answer")]
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let blames = Client::connect(&args.control)?.why(args.operator.as_deref())?;
-    if args.json {
-        let json =
-            serde_json::to_string(&blames).map_err(|cause| Error::program(cause.to_string()));
-        println!("{}", json?);
-    } else {
-        print!("{}", render(&blames));
-    }
-    Ok(())
+    let blames = args.job.client()?.why(args.operator.as_deref())?;
+    args.job.print(blames.as_slice(), render)
 }
 
 /// Writes the causes for people.
